@@ -1,0 +1,59 @@
+"""Verbs about data sets: init, check, generate, depth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reliefseg.cli.common import Assign, Cache, Config, DataSet, Json, Preset, Quiet, Teller, result, settings_for
+from reliefseg.generate import GenerateSettings, generate_dataset
+from reliefseg.raster import check_dataset, init_dataset, load_dataset
+from reliefseg.workflow import make_depth_rasters
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="Folder with images and labels.")],
+    as_json: Json = False,
+) -> None:
+    """Write a dataset.toml from what lies in a folder, and say what it could not know."""
+    proposal = init_dataset(folder)
+    result(as_json, proposal.to_json(), proposal.to_text())
+
+
+def check(dataset: DataSet, as_json: Json = False) -> None:
+    """Say what is there and what is wrong; exit status 1 where there are errors."""
+    report = check_dataset(dataset)
+    result(as_json, report.to_json(), report.to_text())
+    if report.errors:
+        raise typer.Exit(1)
+
+
+def generate(
+    out: Annotated[Path, typer.Argument(help="Folder to write the data set into.")],
+    scenes: Annotated[int, typer.Option("--scenes", help="How many scenes.")] = 36,
+    size: Annotated[int, typer.Option("--size", help="Height and width of a scene, pixels.")] = 1500,
+    gsd: Annotated[float, typer.Option("--gsd", help="Ground sampling distance, metres a pixel.")] = 0.09,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same bytes.")] = 0,
+    bands: Annotated[str, typer.Option("--bands", help="'nir red green' or 'red green blue'.")] = "nir red green",
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write a generated data set: towns with exact labels and heights."""
+    settings = GenerateSettings.checked(scenes=scenes, size=size, gsd=gsd, seed=seed, bands=bands)
+    with Teller(quiet).progress("generating scenes") as tick:
+        path = generate_dataset(out, settings, tick)
+    result(as_json, {"dataset": str(path)}, str(path))
+
+
+def depth(
+    dataset: DataSet, preset: Preset = None, config: Config = None, assign: Assign = None,
+    cache: Cache = None, as_json: Json = False, quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """Make, or reuse, the depth rasters of all scenes."""
+    teller = Teller(quiet)
+    settings = settings_for(preset, config, assign, teller)
+    rasters = make_depth_rasters(load_dataset(dataset, cache), settings, say=teller)
+    listed = {name: str(path) for name, path in rasters.items()}
+    result(as_json, listed, "\n".join(listed.values()) or "depth source: none; nothing to make")

@@ -1,0 +1,73 @@
+"""Verbs that learn: pretrain, train, run, demo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reliefseg.cli.common import (
+    Assign,
+    Cache,
+    Config,
+    DataSet,
+    Json,
+    Preset,
+    Quiet,
+    Resume,
+    RunOut,
+    Teller,
+    result,
+    settings_for,
+)
+from reliefseg.cli.figures import metrics_table
+from reliefseg.raster import load_dataset
+from reliefseg.workflow import pretrain_run, refuse_errors, run_all, run_demo, train_run
+
+
+def pretrain(
+    dataset: DataSet, out: RunOut, preset: Preset = None, config: Config = None, assign: Assign = None,
+    resume: Resume = False, cache: Cache = None, as_json: Json = False, quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """Learn from tile labels alone: which classes does a tile show?"""
+    teller = Teller(quiet)
+    settings = settings_for(preset, config, assign, teller)
+    refuse_errors(dataset, teller)
+    encoder = pretrain_run(load_dataset(dataset, cache), out, settings, resume=resume, say=teller)
+    result(as_json, {"run": str(out), "encoder": str(encoder)}, f"encoder: {encoder}")
+
+
+def train(
+    dataset: DataSet, out: RunOut, preset: Preset = None, config: Config = None, assign: Assign = None,
+    resume: Resume = False, cache: Cache = None, as_json: Json = False, quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """Train: depth, pretraining and adversarial training, whatever is missing."""
+    teller = Teller(quiet)
+    settings = settings_for(preset, config, assign, teller)
+    refuse_errors(dataset, teller)
+    model = train_run(load_dataset(dataset, cache), out, settings, resume=resume, say=teller)
+    result(as_json, {"run": str(out), "model": str(model)}, f"model: {model}")
+
+
+def run(
+    dataset: DataSet, out: RunOut, preset: Preset = None, config: Config = None, assign: Assign = None,
+    resume: Resume = False, cache: Cache = None, as_json: Json = False, quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """Check, train, evaluate and report in one go."""
+    teller = Teller(quiet)
+    settings = settings_for(preset, config, assign, teller)
+    done = run_all(dataset, out, settings, cache=cache, resume=resume, say=teller)
+    text = "\n".join(metrics_table(m) for m in done.metrics.values())
+    result(as_json, {"report": str(done.report), "metrics": done.metrics}, f"{text}\nreport: {done.report}")
+
+
+def demo(
+    out: Annotated[Path, typer.Argument(help="Folder for scenes and run.")] = Path("demo"),
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Generate scenes and do everything on them."""
+    done = run_demo(out, say=Teller(quiet))
+    text = "\n".join(metrics_table(m) for m in done.metrics.values())
+    result(as_json, {"report": str(done.report), "metrics": done.metrics}, f"{text}\nreport: {done.report}")

@@ -1,0 +1,45 @@
+"""Verbs that use a trained model: evaluate, predict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reliefseg.cli.common import Cache, DataSet, Json, Quiet, Teller, result
+from reliefseg.cli.figures import metrics_table
+from reliefseg.evaluation.report import write_report
+from reliefseg.raster import load_dataset
+from reliefseg.workflow import evaluate as evaluate_run
+from reliefseg.workflow import find_scenes
+from reliefseg.workflow import predict as predict_scenes
+
+Run = Annotated[Path, typer.Argument(help="Run folder.")]
+
+
+def evaluate(
+    run: Run,
+    dataset: DataSet,
+    split: Annotated[str, typer.Option("--split", help="Which scenes: test or validation.")] = "test",
+    cache: Cache = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Figures and pictures on the scenes of a split."""
+    metrics = evaluate_run(run, load_dataset(dataset, cache), split, say=Teller(quiet))
+    report = write_report(run)
+    result(as_json, metrics, f"{metrics_table(metrics)}\nreport: {report}")
+
+
+def predict(
+    run: Annotated[Path, typer.Argument(help="Run folder or model bundle.")],
+    scenes: Annotated[list[str], typer.Argument(help="Scenes: files, folders or globs.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the class maps.")],
+    cache: Cache = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Georeferenced class maps of whole scenes."""
+    maps = predict_scenes(run, find_scenes(scenes), out, cache=cache, say=Teller(quiet))
+    result(as_json, {"maps": [str(m) for m in maps]}, "\n".join(str(m) for m in maps))

@@ -1,0 +1,54 @@
+"""All settings of a run: one model put together from those that each room defines for itself."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from reliefseg.depth import DepthSettings
+from reliefseg.hardware import Precision
+from reliefseg.inference import PredictionSettings
+from reliefseg.learning import PretrainSettings, TrainSettings
+from reliefseg.tiles import TileSettings
+
+
+class NetworkSettings(BaseModel):
+    """Which U²-Net is the generator."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Literal["u2net", "u2net-small"] = "u2net-small"
+    """`u2net`: 44 million weights; `u2net-small`: 1.1 million. Source: Qin et al. 2020, table 1."""
+    weights: str | None = None
+    """Official U²-Net weights (.safetensors) to start from; their head is dropped, extra bands start at zero."""
+
+
+class ValidationSettings(BaseModel):
+    """What checkpoints are picked on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    blocks: bool = False
+    """Instead of validation scenes: one quarter of each pixel-labelled scene, with a margin of one tile."""
+
+
+class Settings(BaseModel):
+    """All settings of a run; `config.toml` in the run folder holds them resolved."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seed: int = Field(0, ge=0)
+    device: str = "auto"
+    """`auto`, `cpu` or `cuda`."""
+    precision: Precision = "auto"
+    """`auto`: bfloat16 where the processor has it. Weights, losses and optimisers are float32 always."""
+    threads: int = Field(0, ge=0)
+    """Processor threads; 0: as many as there are cores. CPU results repeat exactly for the same number."""
+    network: NetworkSettings = NetworkSettings()
+    depth: DepthSettings = DepthSettings()
+    tiles: TileSettings = TileSettings()
+    pretrain: PretrainSettings = PretrainSettings()
+    train: TrainSettings = TrainSettings()
+    prediction: PredictionSettings = PredictionSettings()
+    validation: ValidationSettings = ValidationSettings()

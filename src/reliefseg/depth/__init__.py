@@ -1,0 +1,21 @@
+"""Depth as a band: sources, the mosaic of windows, the cache. 1 = nearest the camera = highest."""
+
+from reliefseg.depth.bands import Photo, photo_bands, survey_photo
+from reliefseg.depth.cache import read_depth
+from reliefseg.depth.making import depth_raster, make_depth, resolve_source
+from reliefseg.depth.mosaic import Plan, blend
+from reliefseg.depth.settings import DepthSettings, SourceName
+
+__all__ = [
+    "DepthSettings",
+    "Photo",
+    "Plan",
+    "SourceName",
+    "blend",
+    "depth_raster",
+    "make_depth",
+    "photo_bands",
+    "read_depth",
+    "resolve_source",
+    "survey_photo",
+]

@@ -1,0 +1,67 @@
+"""What a depth source must offer; adding one means writing these five members."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from jaxtyping import Float32
+
+from reliefseg.raster import Scene, Window
+
+STRIP = 1024
+"""Rows of a scene that are read or written at once; a multiple of the blocks of the rasters we write."""
+
+Step = Callable[[], None]
+"""Called once for each step of the work."""
+
+
+class Strip(NamedTuple):
+    """Depth in [0, 1] of a window of full width, nan where there is none."""
+
+    window: Window
+    depth: Float32[np.ndarray, "height width"]
+
+
+class Making(NamedTuple):
+    """Depth about to be written, strip by strip from the top, and what the raster's tags shall say of this scene."""
+
+    strips: Iterable[Strip]
+    tags: Mapping[str, str]
+
+
+Maker = Callable[[Step], Making]
+"""Makes the depth of one scene; the expensive part."""
+
+
+class DepthSource(Protocol):
+    """A way to come by depth."""
+
+    @property
+    def name(self) -> str:
+        """The word for it in settings and in the cache."""
+
+    @property
+    def recipe(self) -> Mapping[str, str | float]:
+        """Everything but the scene that the result depends on: weights by their hash, settings."""
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """What a person wants to know of the source later."""
+
+    def files(self, scene: Scene) -> list[Path]:
+        """The scene's files that depth is made from; `InputError` where the scene lacks one."""
+
+    def steps(self, scene: Scene) -> int:
+        """How often `Maker` calls its step for this scene."""
+
+    def prepare(self, scene: Scene) -> Maker:
+        """Refuses, as `InputError`, a scene that no depth can be made of, before anything expensive runs."""
+
+
+def strips_of(scene: Scene) -> list[Window]:
+    """The scene cut into windows of full width and `STRIP` rows."""
+    height, width = scene.grid.height, scene.grid.width
+    return [Window(row, 0, min(STRIP, height - row), width) for row in range(0, height, STRIP)]

@@ -1,0 +1,314 @@
+"""The report's tables, figures and charts as plain values that its template only has to lay out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Any, NamedTuple
+
+from markupsafe import Markup
+
+from reliefseg.evaluation.advice import ORIGINAL_FIGURES, trivial_of, weakest_class
+from reliefseg.evaluation.charts import Series, line_chart, percent
+from reliefseg.evaluation.runfiles import RunFiles, SplitFiles, single_figure
+
+_HEX = re.compile(r"#[0-9A-Fa-f]{6}")
+_LOSS_PARTS = ("supervised", "l1", "adversarial", "discriminator")
+_ORIGINAL_MEANING = {
+    "mean_class_agreement": "share of pixels where map and truth agree on “is this class”, mean over classes",
+    "tile_iou": "overlap per square and class, counted as 1 where both are empty",
+    "map_accuracy": "share of pixels with the right class",
+}
+
+
+class Figure(NamedTuple):
+    """One of the three figures at the top: its name, value as text, share for the bar, one plain sentence."""
+
+    name: str
+    value: str
+    share: float
+    meaning: str
+
+
+class Swatch(NamedTuple):
+    """A class and the colour it is drawn with, as `#RRGGBB`."""
+
+    name: str
+    color: str
+
+
+def share_text(value: float | None) -> str:
+    """A fraction as percent with one decimal; a dash where it is undefined."""
+    return "–" if value is None else f"{100 * value:.1f}"
+
+
+def swatches(run: RunFiles) -> list[Swatch]:
+    """The classes with their colours, as the data set states them."""
+    return [Swatch(str(one.get("name", "?")), _hex(one.get("color"))) for one in run.data.get("classes", [])]
+
+
+def scene_count(split: SplitFiles) -> int:
+    """On how many scenes the split's figures rest."""
+    scenes = split.metrics.get("scenes")
+    if isinstance(scenes, int):
+        return scenes
+    return len(scenes) if isinstance(scenes, Sequence) else len(split.per_scene)
+
+
+def three_figures(split: SplitFiles) -> list[Figure]:
+    """Mean IoU, overall accuracy and boundary F1, each with what it means and on how many scenes."""
+    where = _where(split)
+    accuracy = split.metrics.get("overall_accuracy")
+    right = (
+        ""
+        if accuracy is None
+        else f"Of 100 labelled pixels, about {100 * accuracy:.0f} get the right class, {where}."
+    )
+    return [
+        _figure("Mean IoU", split.metrics.get("mean_iou"), _mean_iou_sentence(split, where)),
+        _figure("Overall accuracy", accuracy, right),
+        _figure(
+            "Boundary F1",
+            single_figure(split.metrics.get("boundary_f1")),
+            f"How well outlines fit: the share of borders that map and truth both have within 3 px, {where}.",
+        ),
+    ]
+
+
+def class_rows(split: SplitFiles) -> list[dict[str, Any]]:
+    """A row a class: IoU, F1, eroded IoU, and its share of the truth."""
+    shares = _truth_shares(split)
+    columns = {
+        "iou": split.by_class("iou"),
+        "f1": split.by_class("f1"),
+        "eroded_iou": split.by_class("iou", "eroded"),
+    }
+    return [
+        {"name": name, "share": shares.get(name), **{key: values[name] for key, values in columns.items()}}
+        for name in split.classes
+    ]
+
+
+def mean_row(split: SplitFiles) -> dict[str, Any]:
+    """The means under the table of classes."""
+    eroded = split.metrics.get("eroded") or {}
+    return {
+        "iou": split.metrics.get("mean_iou"),
+        "f1": split.metrics.get("mean_f1"),
+        "eroded_iou": eroded.get("mean_iou"),
+    }
+
+
+def scene_rows(split: SplitFiles) -> list[dict[str, Any]]:
+    """A row a scene, the worst first, scenes without a defined mean IoU last."""
+    rows = [
+        {
+            "name": name,
+            "mean_iou": one.get("mean_iou"),
+            "mean_f1": one.get("mean_f1"),
+            "overall_accuracy": one.get("overall_accuracy"),
+            "boundary_f1": single_figure(one.get("boundary_f1")),
+            "eroded_iou": (one.get("eroded") or {}).get("mean_iou"),
+        }
+        for name, one in split.per_scene.items()
+    ]
+    return sorted(rows, key=lambda row: (row["mean_iou"] is None, row["mean_iou"] or 0.0))
+
+
+def confusion_rows(split: SplitFiles) -> list[dict[str, Any]]:
+    """The confusion matrix by true class: shares of its pixels given to each class, and its pixels."""
+    rows = []
+    for name, counts in zip(split.classes, split.metrics.get("confusion") or [], strict=False):
+        total = sum(counts)
+        shares = [count / total if total else None for count in counts]
+        rows.append({"name": name, "total": total, "shares": shares, "counts": counts})
+    return rows
+
+
+def original_rows(split: SplitFiles) -> list[dict[str, Any]]:
+    """The original's three figures beside what an empty map scores; none if they were not measured."""
+    original = split.metrics.get("original") or {}
+    trivial = trivial_of(original, split.metrics)
+    return [
+        {
+            "name": key.replace("_", " "),
+            "meaning": _ORIGINAL_MEANING[key],
+            "ours": single_figure(original.get(key)),
+            "trivial": single_figure(trivial.get(key)),
+        }
+        for key in ORIGINAL_FIGURES
+        if key in original
+    ]
+
+
+def split_rows(run: RunFiles) -> list[dict[str, Any]]:
+    """A row a split: how many scenes, how large, and which."""
+    return [
+        {
+            "name": name,
+            "scenes": scenes,
+            "megapixels": sum(one.get("megapixels") or 0.0 for one in scenes),
+        }
+        for name, scenes in (run.data.get("splits") or {}).items()
+    ]
+
+
+def setting_groups(run: RunFiles) -> dict[str, dict[str, str]]:
+    """The resolved settings by section, nested keys joined by dots."""
+    groups: dict[str, dict[str, str]] = {}
+    for key, value in run.parsed_settings.items():
+        if isinstance(value, Mapping):
+            groups[key] = _flat(value)
+        else:
+            groups.setdefault("general", {})[key] = _setting(value)
+    return groups
+
+
+def time_rows(run: RunFiles) -> list[dict[str, Any]]:
+    """A row a part of the work, the slowest first, with its share of the time measured."""
+    timings = run.timings()
+    total = sum(timings.values()) or 1.0
+    return [{"part": p, "time": duration(s), "share": s / total} for p, s in timings.items()]
+
+
+def speeds(run: RunFiles) -> dict[str, str]:
+    """Median tiles a second by phase, as the log has them."""
+    found = {}
+    for phase in ("pretrain", "train"):
+        rates = [one["images_per_second"] for one in run.lines(phase, "step") if one.get("images_per_second")]
+        if rates:
+            found[phase] = f"{median(rates):.3g} tiles a second"
+    return found
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person would say them."""
+    if seconds < 90:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def training_charts(run: RunFiles) -> list[Markup]:
+    """Curves of validation, losses and discriminator; those without data are left out."""
+    steps, checks = run.lines("train", "step"), run.lines("train", "validation")
+    means = [
+        _series(n, checks, k)
+        for n, k in (("mean IoU", "mean_iou"), ("mean F1", "mean_f1"), ("accuracy", "overall_accuracy"))
+    ]
+    accuracies = [_series(n, steps, f"accuracy_{n}") for n in ("real", "fake")]
+    charts = [
+        line_chart("Validation scenes", means, percent, (0.0, 1.0)),
+        line_chart("Validation IoU by class", _class_series(run, checks, "iou"), percent, (0.0, 1.0)),
+        line_chart("Training loss", [_series("loss", steps, "loss")]),
+        line_chart("Parts of the loss", [_series(part, steps, part) for part in _LOSS_PARTS]),
+        line_chart("Discriminator: patches it tells correctly", accuracies, percent, (0.0, 1.0)),
+    ]
+    return [chart for chart in charts if chart]
+
+
+def pretraining_charts(run: RunFiles) -> list[Markup]:
+    """Curves of the pretraining on tile labels; none if there was no pretraining."""
+    steps, checks = run.lines("pretrain", "step"), run.lines("pretrain", "validation")
+    charts = [
+        line_chart(
+            "Held-out tiles: mean average precision",
+            [_series("mAP", checks, "mean_average_precision")],
+            percent,
+            (0.0, 1.0),
+        ),
+        line_chart("Held-out tiles: F1 by class", _class_series(run, checks, "f1"), percent, (0.0, 1.0)),
+        line_chart("Pretraining loss", [_series("loss", steps, "loss")]),
+    ]
+    return [chart for chart in charts if chart]
+
+
+def best_check(run: RunFiles) -> Mapping[str, Any] | None:
+    """The validation whose checkpoint was kept; None without validation."""
+    return next((line for line in reversed(run.lines("train", "validation")) if line.get("best")), None)
+
+
+def absent_classes(split: SplitFiles) -> list[str]:
+    """Classes that do not occur in the split's truth and so count in no mean."""
+    return [name for name, share in _truth_shares(split).items() if share == 0.0]
+
+
+def _where(split: SplitFiles) -> str:
+    """On which scenes a figure was measured, in words."""
+    count = scene_count(split)
+    scenes = "1 scene" if count == 1 else f"{count} scenes"
+    return (
+        f"on {scenes} that training never read"
+        if split.name == "test"
+        else f"on {scenes} of split {split.name}"
+    )
+
+
+def _mean_iou_sentence(split: SplitFiles, where: str) -> str:
+    sentence = f"How far map and truth overlap, averaged over classes, {where}."
+    weakest = weakest_class(split)
+    return sentence + (f" Weakest: {weakest.name}, {100 * weakest.iou:.1f} %." if weakest else "")
+
+
+def _figure(name: str, value: float | None, meaning: str) -> Figure:
+    if value is None:
+        return Figure(name, "–", 0.0, "Not defined here: no pixel of the truth counts.")
+    return Figure(name, f"{100 * value:.1f}", min(max(value, 0.0), 1.0), meaning)
+
+
+def _truth_shares(split: SplitFiles) -> dict[str, float]:
+    """Each class's share of the truth's pixels; empty without a confusion matrix."""
+    totals = [sum(row) for row in split.metrics.get("confusion") or []]
+    return {name: t / (sum(totals) or 1) for name, t in zip(split.classes, totals, strict=False)}
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    flat: dict[str, str] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = _setting(value)
+    return flat
+
+
+def _setting(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ", ".join(_setting(one) for one in value) if isinstance(value, list) else str(value)
+
+
+def _hex(color: Any) -> str:
+    """A colour as `#RRGGBB`, from that or from three numbers; grey for anything else."""
+    if isinstance(color, str) and _HEX.fullmatch(color):
+        return color
+    if (
+        isinstance(color, Sequence)
+        and len(color) == 3
+        and all(isinstance(c, int) and 0 <= c < 256 for c in color)
+    ):
+        return "#{:02X}{:02X}{:02X}".format(*color)
+    return "#888888"
+
+
+def _series(name: str, lines: Sequence[Mapping[str, Any]], key: str, color: str | None = None) -> Series:
+    """A scalar of log lines over steps, where they have it."""
+    having = [line for line in lines if line.get(key) is not None]
+    return Series(name, [line["step"] for line in having], [line[key] for line in having], color)
+
+
+def _class_series(run: RunFiles, lines: Sequence[Mapping[str, Any]], key: str) -> list[Series]:
+    """A figure by class over steps, in the classes' colours."""
+    colors = {one.name: one.color for one in swatches(run)}
+    having = [line for line in lines if isinstance(line.get(key), Mapping)]
+    names = list(dict.fromkeys(name for line in having for name in line[key]))
+    return [
+        Series(
+            name,
+            [line["step"] for line in having],
+            [line[key].get(name) for line in having],
+            colors.get(name),
+        )
+        for name in names
+    ]

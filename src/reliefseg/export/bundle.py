@@ -1,0 +1,118 @@
+"""The model bundle: a folder with `config.json` and `model.safetensors` that says all it takes to use a network."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from reliefseg.depth import DepthSettings
+from reliefseg.errors import InputError
+from reliefseg.networks import STAGES, U2Net
+from reliefseg.raster import ClassSpec, ClassTable
+from reliefseg.tiles import Normalisation
+
+FORMAT = 1
+
+
+class BundleClass(BaseModel):
+    """A class as the bundle stores it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    color: tuple[int, int, int]
+    id: int | None = None
+
+
+class ModelSpec(BaseModel):
+    """What a trained network is and what it must be fed.
+
+    `working_scale` is network pixels per scene pixel at `reference_gsd` (metres a pixel; None: unknown, then every
+    scene is taken at `working_scale`). `window` is the side of the windows it was validated with, `margin` the outermost
+    pixels thrown away, both in network pixels. `mean` and `std`: image bands in file units, then depth in [0, 1].
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    format: int = FORMAT
+    network: str
+    bands: tuple[str, ...]
+    scene_bands: tuple[str, ...]
+    classes: tuple[BundleClass, ...]
+    loss: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    working_scale: float
+    reference_gsd: float | None
+    window: int
+    margin: int
+    depth: DepthSettings
+
+    @property
+    def uses_depth(self) -> bool:
+        """Whether the last band is depth."""
+        return self.depth.source != "none"
+
+    @property
+    def inputs(self) -> int:
+        """Bands the network takes, depth included."""
+        return len(self.bands) + self.uses_depth
+
+    @property
+    def class_table(self) -> ClassTable:
+        """The classes in the words of the raster room."""
+        return ClassTable(tuple(ClassSpec(c.name, c.color, c.id) for c in self.classes))
+
+    @property
+    def normalisation(self) -> Normalisation:
+        """Mean and deviation of the bands."""
+        return Normalisation(self.mean, self.std)
+
+    def build_network(self) -> U2Net:
+        """The network with untrained weights."""
+        return U2Net(self.inputs, len(self.classes), STAGES[self.network])
+
+
+def save_bundle(folder: Path, spec: ModelSpec, network: nn.Module) -> None:
+    """Writes the bundle aside and renames it over an older one."""
+    aside = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    try:
+        save_file({k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}, aside / "model.safetensors")
+        (aside / "config.json").write_text(spec.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        if folder.exists():
+            shutil.rmtree(folder)
+        aside.rename(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def load_bundle(folder: Path) -> tuple[ModelSpec, U2Net]:
+    """The bundle in FOLDER, or in FOLDER/model for a run; InputError where it is missing, altered or too new."""
+    if not (folder / "config.json").exists() and (folder / "model").is_dir():
+        folder = folder / "model"
+    try:
+        raw = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except OSError:
+        raise InputError(f"{folder}: no model here (expected config.json and model.safetensors); was training finished?") from None
+    except ValueError as error:
+        raise InputError(f"{folder}/config.json: not readable as JSON ({error})") from None
+    if isinstance(raw, dict) and raw.get("format", FORMAT) > FORMAT:
+        raise InputError(f"{folder}/config.json: format {raw['format']}, this version reads up to {FORMAT}; update reliefseg")
+    try:
+        spec = ModelSpec.model_validate(raw)
+        network = spec.build_network()
+        network.load_state_dict(load_file(folder / "model.safetensors"))
+    except (ValidationError, KeyError) as error:
+        raise InputError(f"{folder}/config.json: not a model of reliefseg ({error})") from None
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise InputError(f"{folder}/model.safetensors: cannot be loaded ({error})") from None
+    return spec, network.eval()

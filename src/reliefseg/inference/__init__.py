@@ -1,0 +1,6 @@
+"""Whole-scene prediction."""
+
+from reliefseg.inference.predict import ScenePredictor
+from reliefseg.inference.settings import PredictionSettings
+
+__all__ = ["PredictionSettings", "ScenePredictor"]

@@ -1,0 +1,82 @@
+"""Settings of pretraining and adversarial training."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from reliefseg.learning.losses import LossKind
+
+
+class OptimiserSettings(BaseModel):
+    """One optimiser and its learning rate over the steps of a phase."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Literal["adam", "adamw", "sgd"] = "adamw"
+    lr: float = Field(1e-3, gt=0)
+    """Highest learning rate."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Adam's decay of first and second moments."""
+    momentum: float = Field(0.9, ge=0, lt=1)
+    """For `sgd`."""
+    weight_decay: float = Field(0.0, ge=0)
+    schedule: Literal["cosine", "constant", "halving"] = "cosine"
+    """`cosine` falls to 0; `halving` halves the rate at each of `halvings` equal parts of the phase."""
+    warmup: float = Field(0.02, ge=0, lt=1)
+    """Share of the steps over which the rate rises linearly (`cosine` only)."""
+    halvings: int = Field(1, ge=1)
+    """How often `halving` halves."""
+    clip: float = Field(1.0, ge=0)
+    """Largest norm of the gradient; 0: not clipped."""
+
+
+class PretrainSettings(BaseModel):
+    """Weak pretraining: the encoder learns which classes a tile shows."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    steps: int = Field(300, ge=0)
+    """0 turns pretraining off."""
+    batch: int = Field(8, ge=2)
+    """Tiles a step; at least 2, because batch norm cannot normalise a single small map."""
+    validations: int = Field(6, ge=1)
+    """How often the held-out tiles are looked at; the best encoder is kept."""
+    optimiser: OptimiserSettings = OptimiserSettings()
+
+
+class LossSettings(BaseModel):
+    """What the generator minimises: a weighted sum; 0 turns a part off, exactly."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: LossKind = "softmax"
+    fused: float = Field(1.0, ge=0)
+    """Supervised loss of the fused map."""
+    sides: float = Field(1.0, ge=0)
+    """Supervised loss of each of the six side outputs (deep supervision)."""
+    l1: float = Field(1.0, ge=0)
+    """L1 between fused probabilities and one-hot labels."""
+    adversarial: float = Field(0.1, ge=0)
+    """The discriminator's judgement; 0: no discriminator is built."""
+
+
+class TrainSettings(BaseModel):
+    """Adversarial training on pixel labels."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    steps: int = Field(1000, ge=1)
+    batch: int = Field(4, ge=1)
+    """Tiles a step."""
+    loss: LossSettings = LossSettings()
+    optimiser: OptimiserSettings = OptimiserSettings()
+    discriminator_lr: float = Field(2e-4, gt=0)
+    """Adam with β₁ 0.5, as in pix2pix; its schedule is the generator's."""
+    average: float = Field(0.999, ge=0, lt=1)
+    """Decay of the averaged copy of the weights (EMA) that is validated and kept; 0: the weights themselves."""
+    validations: int = Field(6, ge=1)
+    """How often a run is validated on whole scenes."""
+    checkpoint_minutes: float = Field(2.0, gt=0)
+    """A checkpoint is written when this much time has passed since the last one, and at every validation."""

@@ -1,0 +1,142 @@
+"""U²-Net as a table of eleven stages and one block. Source: Qin et al., Pattern Recognition 106 (2020), fig. 5, table 1."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class Stage(NamedTuple):
+    """One row of the table: a residual U-block.
+
+    `depth` is the number of its encoder layers without the input layer and the bottom (RSU-7: 6 … RSU-4: 3); `dilated`
+    blocks keep their size and widen their sight by dilation instead of pooling (RSU-4F).
+    """
+
+    depth: int
+    middle: int
+    out: int
+    dilated: bool = False
+
+
+ENCODER_STAGES = 6
+
+FULL = (
+    Stage(6, 32, 64), Stage(5, 32, 128), Stage(4, 64, 256), Stage(3, 128, 512),
+    Stage(3, 256, 512, True), Stage(3, 256, 512, True),
+    Stage(3, 256, 512, True), Stage(3, 128, 256), Stage(4, 64, 128), Stage(5, 32, 64), Stage(6, 16, 64),
+)  # fmt: skip
+"""Stages En_1 … En_6, De_5 … De_1 of the full network."""
+
+SMALL = (
+    Stage(6, 16, 64), Stage(5, 16, 64), Stage(4, 16, 64), Stage(3, 16, 64),
+    Stage(3, 16, 64, True), Stage(3, 16, 64, True),
+    Stage(3, 16, 64, True), Stage(3, 16, 64), Stage(4, 16, 64), Stage(5, 16, 64), Stage(6, 16, 64),
+)  # fmt: skip
+"""The same of the small one (U²-Net†)."""
+
+STAGES = {"u2net": FULL, "u2net-small": SMALL}
+
+
+class U2NetOutput(NamedTuple):
+    """Logits at the input's size: the fused map, and the six side outputs, finest first."""
+
+    fused: Float[Tensor, "n classes h w"]
+    sides: tuple[Float[Tensor, "n classes h w"], ...]
+
+
+class ConvBlock(nn.Module):
+    """3 × 3 convolution, batch norm, ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, dilation: int = 1):
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, 3, padding=dilation, dilation=dilation)
+        self.norm = nn.BatchNorm2d(outputs)
+
+    def forward(self, x: Float[Tensor, "n inputs h w"]) -> Float[Tensor, "n outputs h w"]:
+        """Same height and width."""
+        return F.relu(self.norm(self.conv(x)), inplace=True)
+
+
+class ResidualUBlock(nn.Module):
+    """RSU-L: a U-Net inside a residual block. Source: fig. 2(e)."""
+
+    def __init__(self, inputs: int, stage: Stage):
+        super().__init__()
+        depth, middle, out, dilated = stage
+        grow = [2**i if dilated else 1 for i in range(depth + 1)]
+        bottom = grow[-1] if dilated else 2
+        self.dilated = dilated
+        self.entry = ConvBlock(inputs, out)
+        self.down = nn.ModuleList(ConvBlock(middle if i else out, middle, grow[i]) for i in range(depth))
+        self.bottom = ConvBlock(middle, middle, bottom)
+        self.up = nn.ModuleList(ConvBlock(2 * middle, middle if i else out, grow[i]) for i in reversed(range(depth)))
+
+    def forward(self, x: Float[Tensor, "n inputs h w"]) -> Float[Tensor, "n out h w"]:
+        """Same height and width."""
+        entry = self.entry(x)
+        skips, x = [], entry
+        for i, block in enumerate(self.down):
+            x = block(x if i == 0 or self.dilated else pooled(x))
+            skips.append(x)
+        x = self.bottom(x)
+        for block in self.up:
+            skip = skips.pop()
+            x = block(torch.cat([resized(x, skip), skip], dim=1))
+        return x + entry
+
+
+def pooled(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h2 w2"]:
+    """Half the height and width, rounded up."""
+    return F.max_pool2d(x, 2, stride=2, ceil_mode=True)
+
+
+def resized(x: Float[Tensor, "n c h w"], like: Float[Tensor, "n c2 h2 w2"]) -> Float[Tensor, "n c h2 w2"]:
+    """Bilinear, to the height and width of `like`."""
+    size = like.shape[2:]
+    return x if x.shape[2:] == size else F.interpolate(x, size, mode="bilinear", align_corners=False)
+
+
+class U2Net(nn.Module):
+    """U²-Net for any number of bands and classes; returns logits, in training and evaluation alike."""
+
+    def __init__(self, bands: int, classes: int, stages: tuple[Stage, ...] = FULL):
+        super().__init__()
+        down, up = stages[:ENCODER_STAGES], stages[ENCODER_STAGES:]
+        inputs = [bands, *(s.out for s in down[:-1])]
+        self.encoder = nn.ModuleList(ResidualUBlock(i, s) for i, s in zip(inputs, down, strict=True))
+        below = [down[-1].out, *(s.out for s in up[:-1])]
+        skips = [s.out for s in reversed(down[:-1])]
+        self.decoder = nn.ModuleList(ResidualUBlock(b + k, s) for b, k, s in zip(below, skips, up, strict=True))
+        widths = [*(s.out for s in reversed(up)), down[-1].out]
+        self.sides = nn.ModuleList(nn.Conv2d(w, classes, 3, padding=1) for w in widths)
+        self.fuse = nn.Conv2d(len(widths) * classes, classes, 1)
+        self.deepest_channels = down[-1].out
+
+    def encode(self, x: Float[Tensor, "n bands h w"]) -> tuple[Tensor, ...]:
+        """The encoder's six maps, finest first; each has half the height and width of the one before, rounded up."""
+        maps = []
+        for i, block in enumerate(self.encoder):
+            x = block(pooled(x) if i else x)
+            maps.append(x)
+        return tuple(maps)
+
+    def forward(self, x: Float[Tensor, "n bands h w"]) -> U2NetOutput:
+        """Logits of the fused map and of the six side outputs."""
+        maps = list(self.encode(x))
+        y = maps.pop()
+        deep = [y]
+        for block in self.decoder:
+            skip = maps.pop()
+            y = block(torch.cat([resized(y, skip), skip], dim=1))
+            deep.append(y)
+        sides = tuple(resized(conv(m), x) for conv, m in zip(self.sides, reversed(deep), strict=True))
+        return U2NetOutput(self.fuse(torch.cat(sides, dim=1)), sides)
+
+    def fused(self, x: Float[Tensor, "n bands h w"]) -> Float[Tensor, "n classes h w"]:
+        """Logits of the fused map alone."""
+        return self(x).fused

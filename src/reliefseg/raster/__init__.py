@@ -1,0 +1,57 @@
+"""Scenes, data sets and what is written: numpy and rasterio, no torch."""
+
+from reliefseg.raster.classes import IGNORE_INDEX, ClassSpec, ClassTable, Color, color_text, parse_color
+from reliefseg.raster.dataset import Dataset, Survey, default_cache, load_dataset, survey_dataset
+from reliefseg.raster.dataset_file import FILE_NAME, SPLITS, TileLabelRule
+from reliefseg.raster.faults import explain, nearest
+from reliefseg.raster.files import probe_folder, whole_file, write_json, write_text
+from reliefseg.raster.footprints import overlaps_across_splits
+from reliefseg.raster.grid import Grid, Window, coincide
+from reliefseg.raster.labels import LabelValues, Reading, list_counts, list_label_values
+from reliefseg.raster.opening import Header, read_header
+from reliefseg.raster.polygons import is_polygons
+from reliefseg.raster.scene import Scene, SceneFiles, open_scene
+from reliefseg.raster.tile_labels import TileLabel
+from reliefseg.raster.writers import new_class_map, new_raster, write_class_map, write_raster
+
+__all__ = [
+    "FILE_NAME",
+    "IGNORE_INDEX",
+    "SPLITS",
+    "ClassSpec",
+    "ClassTable",
+    "Color",
+    "Dataset",
+    "Grid",
+    "Header",
+    "LabelValues",
+    "Reading",
+    "Scene",
+    "SceneFiles",
+    "Survey",
+    "TileLabel",
+    "TileLabelRule",
+    "Window",
+    "coincide",
+    "color_text",
+    "default_cache",
+    "explain",
+    "is_polygons",
+    "list_counts",
+    "list_label_values",
+    "load_dataset",
+    "nearest",
+    "new_class_map",
+    "new_raster",
+    "open_scene",
+    "overlaps_across_splits",
+    "parse_color",
+    "probe_folder",
+    "read_header",
+    "survey_dataset",
+    "whole_file",
+    "write_class_map",
+    "write_json",
+    "write_raster",
+    "write_text",
+]

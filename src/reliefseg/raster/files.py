@@ -1,0 +1,63 @@
+"""Files that appear under their final name only when whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from reliefseg.errors import InputError
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Lends a temporary sibling to write to; it takes the name `path` when the block ends well.
+
+    The sibling is hidden, keeps the suffix (writers that go by it work) and is flushed to disk before it is
+    renamed. Whatever ends the block early, an interruption too, removes it and leaves an older `path` alone.
+    Missing folders are made; one that cannot be made is an `InputError`.
+    """
+    path = Path(path)
+    probe_folder(path.parent)
+    part = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:12]}.part{path.suffix}")
+    try:
+        yield part
+        _flush(part)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    _flush(path.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes UTF-8 text whole or not at all."""
+    with whole_file(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, content: object) -> None:
+    """Writes indented JSON whole or not at all; a number JSON has no word for (nan) is a `ValueError`."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def probe_folder(folder: Path) -> None:
+    """Makes a folder where it is missing; an `InputError` where that fails or files cannot be put into it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot make this folder ({error.strerror}); choose another place") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"{folder}: cannot write into this folder; change its permissions or choose another place")
+
+
+def _flush(path: Path) -> None:
+    """Asks the system to put a file, or a folder's list of names, on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

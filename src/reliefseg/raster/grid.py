@@ -1,0 +1,104 @@
+"""Where pixels lie: windows (pixels of a scene) and grids (pixels on the ground)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+
+from affine import Affine
+from rasterio.crs import CRS
+from rasterio.windows import Window as RasterioWindow
+
+
+@dataclass(frozen=True, order=True)
+class Window:
+    """A rectangle of pixels of a scene; it may reach over the scene's edge until it is clipped."""
+
+    row: int
+    col: int
+    height: int
+    width: int
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Rows and columns, to index an array with."""
+        return slice(self.row, self.row + self.height), slice(self.col, self.col + self.width)
+
+    def expanded(self, margin: int) -> Window:
+        """The window with `margin` pixels more on each side."""
+        return Window(self.row - margin, self.col - margin, self.height + 2 * margin, self.width + 2 * margin)
+
+    def clipped(self, height: int, width: int) -> Window:
+        """The part of the window inside a scene of this size (empty: height or width 0)."""
+        row, col = min(max(self.row, 0), height), min(max(self.col, 0), width)
+        bottom = min(max(self.row + self.height, row), height)
+        right = min(max(self.col + self.width, col), width)
+        return Window(row, col, bottom - row, right - col)
+
+    def shifted(self, rows: int, cols: int) -> Window:
+        """The same window seen from an origin `rows` and `cols` further up and left."""
+        return Window(self.row + rows, self.col + cols, self.height, self.width)
+
+    def to_rasterio(self) -> RasterioWindow:
+        """The same in rasterio's words, which puts columns first."""
+        return RasterioWindow(self.col, self.row, self.width, self.height)
+
+
+_IDENTITY = Affine.identity()
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The pixels of a scene and where they lie: two grids are equal when every pixel coincides.
+
+    `transform` maps (col, row) to (x, y) on the ground; `crs` is None without georeferencing.
+    `gsd` is metres a pixel, None where unknown; a file's own georeferencing wins over the data set's `gsd`.
+    """
+
+    height: int
+    width: int
+    transform: Affine = _IDENTITY
+    crs: CRS | None = None
+    stated_gsd: float | None = None
+
+    @property
+    def window(self) -> Window:
+        """All pixels."""
+        return Window(0, 0, self.height, self.width)
+
+    @property
+    def is_georeferenced(self) -> bool:
+        """Whether the file says where it lies."""
+        return self.crs is not None
+
+    @property
+    def gsd(self) -> float | None:
+        """Ground sampling distance in metres a pixel (geometric mean of both axes); None where unknown.
+
+        A CRS in degrees has none of its own (a degree is no length), so the stated one holds there too.
+        """
+        if self.crs is not None and self.crs.is_projected:
+            return sqrt(abs(self.transform.determinant)) * self.crs.linear_units_factor[1]
+        return self.stated_gsd
+
+    def at(self, window: Window) -> Grid:
+        """The grid of a window of this grid."""
+        transform = self.transform @ Affine.translation(window.col, window.row)
+        return Grid(window.height, window.width, transform, self.crs, self.stated_gsd)
+
+
+def coincide(one: Grid, other: Grid) -> bool:
+    """Whether every pixel of two grids lies in the same place, to a hundredth of a pixel.
+
+    A grid without georeferencing (a PNG of labels for a GeoTIFF) says nothing about the ground: only sizes
+    count then.
+    """
+    if (one.height, one.width) != (other.height, other.width):
+        return False
+    if one.transform.is_identity or other.transform.is_identity:
+        return True
+    if one.crs is not None and other.crs is not None and one.crs != other.crs:
+        return False
+    to_other = ~other.transform @ one.transform
+    corners = [(0, 0), (one.width, 0), (0, one.height), (one.width, one.height)]
+    return all(abs(a - b) < 0.01 for c in corners for a, b in zip(to_other @ c, c, strict=True))

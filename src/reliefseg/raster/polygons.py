@@ -1,0 +1,138 @@
+"""Labels drawn as polygons (GeoPackage, GeoJSON, shapefile), burnt onto a scene's grid."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyogrio
+import pyogrio.errors
+import shapely
+from jaxtyping import UInt8
+from rasterio.crs import CRS
+from rasterio.errors import CRSError
+from rasterio.features import rasterize
+from rasterio.warp import transform as transform_points
+
+from reliefseg.errors import InputError
+from reliefseg.raster.classes import IGNORE_INDEX, ClassTable
+from reliefseg.raster.grid import Grid, Window
+from reliefseg.raster.labels import Reading
+
+POLYGON_SUFFIXES = (".gpkg", ".geojson", ".json", ".shp")
+
+
+def is_polygons(path: Path) -> bool:
+    """Whether a label file holds polygons, by its suffix."""
+    return path.suffix.lower() in POLYGON_SUFFIXES
+
+
+def polygon_fault(path: Path, grid: Grid, class_column: str | None) -> str | None:
+    """What keeps a file from being polygon labels of a scene on this grid; None where nothing does."""
+    if class_column is None:
+        return 'holds polygons; say which column names the class: [files] class_column = "…"'
+    info = _info(path, class_column)
+    if class_column not in info["fields"]:
+        return f"has no column {class_column!r}; there are {', '.join(info['fields']) or 'none'}"
+    if grid.crs is not None and info["crs"] is None:
+        return f"has no CRS, but the image has ({grid.crs.to_string()}); assign one (.prj or ogr2ogr -a_srs)"
+    crs = _crs(info["crs"])
+    if grid.crs is None and crs is not None and crs.is_projected:
+        return f"lies in {crs.to_string()}, but the image is not georeferenced; georeference the image"
+    return None
+
+
+def burn_polygons(
+    path: Path, grid: Grid, window: Window, classes: ClassTable, class_column: str, unlabelled_is: str | None
+) -> Reading:
+    """The class indexes of a window, from the polygons that cover its pixels' centres.
+
+    The column holds class names or, where the classes have them, ids. Later polygons lie above earlier
+    ones. What none covers is ignored, or of the class `unlabelled_is`. Polygons are brought into the scene's
+    CRS; for an image without georeferencing their x, y are columns and rows (rows may be negative, as QGIS
+    draws them). `unknown` counts the polygons, not pixels, whose value names no class. Invalid polygons are
+    mended.
+    """
+    shapes, values = _read(path, grid, window, class_column)
+    background = IGNORE_INDEX if unlabelled_is is None else classes.names.index(unlabelled_is)
+    known = _known(classes)
+    unknown = Counter(v for v in values if v not in known)
+    burn = [(shape, known[v]) for shape, v in zip(shapes, values, strict=True) if v in known]
+    return Reading(_rasterize(burn, grid.at(window), background), unknown)
+
+
+def _rasterize(burn: list[tuple[Any, int]], grid: Grid, background: int) -> UInt8[np.ndarray, "height width"]:
+    canvas = np.full((grid.height, grid.width), background, np.uint8)
+    if burn and canvas.size:
+        rasterize(burn, out=canvas, transform=grid.transform)
+    return canvas
+
+
+def _known(classes: ClassTable) -> dict[str, int]:
+    """Every way to write a class in a column: its name, or its id; ignored ids too."""
+    by_id = {str(i): n for n, i in enumerate(classes.ids or ())}
+    return {str(i): IGNORE_INDEX for i in classes.ignore_ids} | by_id | {n: i for i, n in enumerate(classes.names)}
+
+
+def _read(path: Path, grid: Grid, window: Window, column: str) -> tuple[list[Any], list[str]]:
+    """Polygons that may touch the window, in coordinates of the scene's grid, and their column as text."""
+    info = _info(path, column)
+    bounds = None if grid.crs is None else _bounds_in(grid.at(window), _crs(info["crs"]))
+    try:
+        _, _, wkb, fields = pyogrio.raw.read(path, layer=info["layer_name"], columns=[column], bbox=bounds)
+    except pyogrio.errors.DataSourceError as error:
+        raise InputError(f"{path}: cannot be read ({error}); is it damaged?") from error
+    shapes = shapely.make_valid(shapely.force_2d(shapely.from_wkb(wkb)))
+    if grid.crs is not None:
+        shapes = _to_crs(shapes, _crs(info["crs"]), grid.crs)
+    elif len(shapes) and shapely.total_bounds(shapes)[3] <= 0:
+        shapes = shapely.transform(shapes, lambda xy: xy * [1, -1])
+    kept = [i for i, s in enumerate(shapes) if s is not None and not s.is_empty]
+    return [shapes[i] for i in kept], [_text(fields[0][i]) for i in kept]
+
+
+def _text(value: Any) -> str:
+    """Ids that went through a table with gaps come back as 3.0."""
+    return str(int(value)) if isinstance(value, float | np.floating) and float(value).is_integer() else str(value)
+
+
+def _info(path: Path, column: str) -> dict[str, Any]:
+    """What the file says about its layer of polygons: of several, the one that has the column."""
+    try:
+        names = [str(name) for name, _ in pyogrio.list_layers(path)]
+        infos = [pyogrio.read_info(path, layer=name) for name in names]
+    except pyogrio.errors.DataSourceError as error:
+        raise InputError(f"{path}: cannot be read ({error}); is it damaged or of another format?") from error
+    fitting = [info for info in infos if column in info["fields"]] or infos
+    if len(fitting) != 1:
+        raise InputError(
+            f"{path}: has the layers {', '.join(names) or 'none'}; expected one with the column {column!r}"
+        )
+    return fitting[0]
+
+
+def _crs(text: str | None) -> CRS | None:
+    try:
+        return None if text is None else CRS.from_user_input(text)
+    except CRSError:
+        return None
+
+
+def _bounds_in(grid: Grid, crs: CRS | None) -> tuple[float, float, float, float]:
+    """The extent of a grid in another CRS, from points along its edge, a little larger than needed."""
+    steps = np.linspace(0, 1, 9)
+    edge = [(c, r) for t in steps for c, r in ((t, 0), (t, 1), (0, t), (1, t))]
+    points = [grid.transform @ (c * grid.width, r * grid.height) for c, r in edge]
+    xs, ys = np.array(points).T
+    if crs is not None and grid.crs is not None:
+        xs, ys = (np.array(v) for v in transform_points(grid.crs, crs, xs, ys))
+    reach = 0.02 * max(np.ptp(xs), np.ptp(ys))
+    return xs.min() - reach, ys.min() - reach, xs.max() + reach, ys.max() + reach
+
+
+def _to_crs(shapes: Any, source: CRS | None, target: CRS) -> Any:
+    if source is None or source == target:
+        return shapes
+    return shapely.transform(shapes, lambda xy: np.column_stack(transform_points(source, target, *xy.T)))

@@ -1,0 +1,89 @@
+"""Rasters written whole or not at all, on a scene's grid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from jaxtyping import Shaped, UInt8
+from rasterio.io import DatasetWriter
+
+from reliefseg.raster.classes import IGNORE_INDEX, ClassTable
+from reliefseg.raster.files import whole_file
+from reliefseg.raster.grid import Grid
+from reliefseg.raster.opening import GDAL_OPTIONS, quiet_georeferencing
+
+BLOCK = 256
+"""Side of a block in files we write, pixels."""
+
+
+@contextmanager
+def new_raster(
+    path: Path, grid: Grid, *, bands: int, dtype: np.dtype, nodata: float | int | None = None
+) -> Iterator[DatasetWriter]:
+    """A tiled, deflated GeoTIFF on a grid to write windows to; it appears under its name when the block ends well.
+
+    Write each block (`BLOCK` pixels a side) once, else the file grows. A grid without georeferencing gives a
+    plain GeoTIFF.
+    """
+    dtype = np.dtype(dtype)
+    profile: dict[str, Any] = {
+        "driver": "GTiff", "height": grid.height, "width": grid.width, "count": bands, "dtype": dtype.name,
+        "nodata": nodata, "tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "deflate",
+        "predictor": 3 if dtype.kind == "f" else 1, "BIGTIFF": "IF_SAFER",
+    }  # fmt: skip
+    if grid.crs is not None or not grid.transform.is_identity:
+        profile |= {"crs": grid.crs, "transform": grid.transform}
+    with whole_file(path) as part, rasterio.Env(**GDAL_OPTIONS):
+        with quiet_georeferencing():
+            dataset = rasterio.open(part, "w", **profile)
+        with dataset:
+            yield dataset
+
+
+@contextmanager
+def new_class_map(path: Path, grid: Grid, classes: ClassTable) -> Iterator[DatasetWriter]:
+    """An empty class map to write windows of class indexes to: the classes' colours, nodata 255.
+
+    The tags `class_0`, `class_1`, … give the classes' names.
+    """
+    with new_raster(path, grid, bands=1, dtype=np.dtype(np.uint8), nodata=IGNORE_INDEX) as dataset:
+        table = {index: (*color, 255) for index, color in enumerate(classes.colors)}
+        dataset.write_colormap(1, table | {IGNORE_INDEX: (0, 0, 0, 0)})
+        dataset.update_tags(**{f"class_{index}": name for index, name in enumerate(classes.names)})
+        yield dataset
+
+
+def write_class_map(path: Path, class_ids: UInt8[np.ndarray, "height width"], grid: Grid, classes: ClassTable) -> None:
+    """Writes class indexes 0 … n−1 (255: nodata) as a GeoTIFF with the classes' colours, whole or not at all."""
+    _refuse_other_size(class_ids, grid)
+    with new_class_map(path, grid, classes) as dataset:
+        dataset.write(class_ids, 1)
+
+
+def write_raster(
+    path: Path,
+    data: Shaped[np.ndarray, "bands height width"] | Shaped[np.ndarray, "height width"],
+    grid: Grid,
+    *,
+    nodata: float | int | None = None,
+    tags: Mapping[str, str] | None = None,
+    descriptions: Sequence[str] = (),
+) -> None:
+    """Writes one band or several as a GeoTIFF on a grid, whole or not at all; `descriptions` names the bands."""
+    _refuse_other_size(data, grid)
+    planes = data if data.ndim == 3 else data[None]
+    with new_raster(path, grid, bands=len(planes), dtype=planes.dtype, nodata=nodata) as dataset:
+        dataset.update_tags(**(tags or {}))
+        for band, description in enumerate(descriptions, 1):
+            dataset.set_band_description(band, description)
+        dataset.write(planes)
+
+
+def _refuse_other_size(data: Shaped[np.ndarray, "*shape"], grid: Grid) -> None:
+    if data.shape[-2:] != (grid.height, grid.width):
+        raise ValueError(f"data of {data.shape[-2:]} px do not fit a grid of {grid.height} × {grid.width} px")

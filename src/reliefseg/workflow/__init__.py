@@ -1,0 +1,23 @@
+"""The public API: train, evaluate, predict and the rest as functions that join the rooms."""
+
+from reliefseg.workflow.demo import run_demo
+from reliefseg.workflow.evaluating import evaluate
+from reliefseg.workflow.predicting import Model, find_scenes, load_model, predict
+from reliefseg.workflow.preparing import make_depth_rasters
+from reliefseg.workflow.running import RunResult, refuse_errors, run_all
+from reliefseg.workflow.training import pretrain_run, train_run
+
+__all__ = [
+    "Model",
+    "RunResult",
+    "evaluate",
+    "find_scenes",
+    "load_model",
+    "make_depth_rasters",
+    "predict",
+    "pretrain_run",
+    "refuse_errors",
+    "run_all",
+    "run_demo",
+    "train_run",
+]

@@ -1,0 +1,108 @@
+"""Honest figures of a trained model on the scenes of one split, with pictures."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from reliefseg.config import Settings, read_settings
+from reliefseg.errors import InputError
+from reliefseg.evaluation import SplitEvaluation
+from reliefseg.evaluation.pictures import PanelTile, class_panels, photograph, scene_picture
+from reliefseg.inference import ScenePredictor
+from reliefseg.learning import RunLog, held
+from reliefseg.raster import Dataset, Scene
+from reliefseg.raster.files import write_json
+from reliefseg.workflow.predicting import load_model
+from reliefseg.workflow.preparing import depth_rasters
+from reliefseg.workflow.saying import SILENT, Sayer
+
+
+def evaluate(run: Path, dataset: Dataset, split: str = "test", *, say: Sayer = SILENT) -> dict[str, Any]:
+    """Scores a run's model on whole scenes of a split; writes `evaluation/<split>/` and returns its metrics.
+
+    This is the only function that reads a test split; how often it did so for this run is in the metrics as
+    `readings`. InputError: no such split, scenes without labels, bands or classes that are not the model's.
+    """
+    scenes = _labelled_scenes(dataset, split)
+    with held(run):
+        model = load_model(run)
+        _refuse_other_classes(model.predictor, dataset)
+        depth = depth_rasters(scenes, model.predictor.spec.depth, dataset.cache, say)
+        folder = run / "evaluation" / split
+        began = time.monotonic()
+        tally = SplitEvaluation(dataset.classes)
+        with say.progress(f"evaluating on {split}") as tick:
+            for i, scene in enumerate(scenes):
+                _evaluate_scene(model.predictor, scene, depth.get(scene.name), tally, folder)
+                tick(i + 1, len(scenes))
+        seconds = time.monotonic() - began
+        readings = _readings(folder) + 1
+        metrics = {**tally.to_metrics(), **_effort(run), "split": split, "readings": readings}
+        write_json(folder / "metrics.json", metrics)
+        log = RunLog(run)
+        log.write("run", "timing", part=f"evaluation on {split}", seconds=round(seconds, 2))
+        log.close()
+    return metrics
+
+
+def _labelled_scenes(dataset: Dataset, split: str) -> Sequence[Scene]:
+    scenes = dataset.split(split)
+    if not scenes:
+        stated = ", ".join(dataset.splits) or "none"
+        raise InputError(f"data set {dataset.name}: no split {split!r}; stated are: {stated}")
+    bare = [s.name for s in scenes if not s.has_labels]
+    if bare:
+        raise InputError(f"scene {name}: in splits.{split}, but has no labels to compare with" for name in bare)
+    return scenes
+
+
+def _refuse_other_classes(predictor: ScenePredictor, dataset: Dataset) -> None:
+    mine, theirs = predictor.spec.class_table.names, dataset.classes.names
+    if mine != theirs:
+        raise InputError(f"data set {dataset.name}: classes {', '.join(theirs)}; the model knows {', '.join(mine)}")
+
+
+def _evaluate_scene(
+    predictor: ScenePredictor, scene: Scene, depth: Path | None, tally: SplitEvaluation, folder: Path
+) -> None:
+    arrays = predictor.read(scene, depth, with_labels=True)
+    probabilities = predictor.probabilities(arrays)
+    predicted = predictor.most_probable(probabilities, arrays)
+    tally.add(scene.name, arrays.labels, predicted)
+    photo = photograph(scene.read_bands(), scene.bands, arrays.valid)
+    table = predictor.spec.class_table
+    scene_picture(folder / "pictures" / f"{scene.name}.png", photo, arrays.depth, arrays.labels, predicted, table)
+    panel = PanelTile(scene.name, photo, probabilities, arrays.labels)
+    class_panels(folder / "panels" / f"{scene.name}.png", [panel], table)
+
+
+def _readings(folder: Path) -> int:
+    try:
+        return int(json.loads((folder / "metrics.json").read_text(encoding="utf-8")).get("readings", 1))
+    except (OSError, ValueError):
+        return 0
+
+
+def _effort(run: Path) -> dict[str, Any]:
+    """Steps, tiles and labels the model has seen, the seconds it took and on what."""
+    settings: Settings = read_settings(run / "config.toml")
+    data = json.loads((run / "data.json").read_text(encoding="utf-8"))
+    environment = json.loads((run / "environment.json").read_text(encoding="utf-8"))
+    lines = [json.loads(x) for x in (run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    seconds = sum(x["seconds"] for x in lines if x["event"] == "timing" and not x["part"].startswith("evaluation"))
+    pretraining = settings.pretrain.steps if data["tile_labels"] else 0
+    return {
+        "seed": settings.seed,
+        "steps": {"pretrain": pretraining, "train": settings.train.steps},
+        "tiles_seen": {
+            "pretrain": pretraining * settings.pretrain.batch,
+            "train": settings.train.steps * settings.train.batch,
+        },
+        "labels": {"tile_labels": data["tile_labels"], "labelled_megapixels": data["labelled_megapixels"]},
+        "seconds": round(seconds, 1),
+        "device": environment["processor"],
+    }

@@ -1,0 +1,47 @@
+"""The main job in one go: check, train, evaluate, report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reliefseg.config import Settings
+from reliefseg.errors import InputError
+from reliefseg.evaluation.report import write_report
+from reliefseg.raster import check_dataset, load_dataset
+from reliefseg.workflow.evaluating import evaluate
+from reliefseg.workflow.saying import SILENT, Sayer
+from reliefseg.workflow.training import train_run
+
+CHECKED_SPLITS = ("test", "validation")
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """Where the report is, and the figures by split."""
+
+    report: Path
+    metrics: dict[str, dict[str, Any]]
+
+
+def run_all(
+    dataset: Path, run: Path, settings: Settings, *, cache: Path | None = None, resume: bool = False, say: Sayer = SILENT
+) -> RunResult:
+    """Checks the data set, trains, evaluates on validation and, once, on test scenes, and writes the report."""
+    refuse_errors(dataset, say)
+    data = load_dataset(dataset, cache)
+    train_run(data, run, settings, resume=resume, say=say)
+    metrics = {split: evaluate(run, data, split, say=say) for split in CHECKED_SPLITS if data.split(split)}
+    if not metrics:
+        say.note("no split with labels to evaluate on: the report has no figures")
+    return RunResult(write_report(run), metrics)
+
+
+def refuse_errors(dataset: Path, say: Sayer = SILENT) -> None:
+    """Raises the errors of `check` as one InputError; passes its warnings on."""
+    report = check_dataset(dataset)
+    if report.errors:
+        raise InputError(report.errors)
+    for warning in report.warnings:
+        say.note(f"warning: {warning}")

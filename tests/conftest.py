@@ -1,0 +1,27 @@
+"""Shape annotations are checked in all tests: jaxtyping with beartype."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from jaxtyping import install_import_hook
+
+install_import_hook("reliefseg", "shape_checks.check")
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _two_threads():
+    """CPU results repeat per number of threads."""
+    torch.set_num_threads(min(2, os.cpu_count() or 1))
+
+
+@pytest.fixture(scope="session")
+def dubai() -> Path:
+    """The real scenes, where they lie beside the project."""
+    path = SHARED / "data" / "dubai"
+    if not path.is_dir():
+        pytest.skip("no real scenes beside the project (../shared/data/dubai)")
+    return path

@@ -1,0 +1,154 @@
+"""Files appear under their final name only when whole; rasters come back as they were written."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from rasterio.crs import CRS
+
+from reliefseg.errors import InputError
+from reliefseg.raster import (
+    ClassSpec,
+    ClassTable,
+    Grid,
+    Window,
+    new_class_map,
+    open_scene,
+    read_header,
+    whole_file,
+    write_class_map,
+    write_json,
+    write_raster,
+    write_text,
+)
+
+CLASSES = ClassTable((ClassSpec("house", (200, 10, 30)), ClassSpec("tree", (0, 120, 0))))
+UTM = Grid(5, 7, Affine(0.5, 0, 400000, 0, -0.5, 5600000), CRS.from_epsg(32632))
+
+
+def test_a_whole_file_replaces_and_leaves_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "a.txt"
+    write_text(target, "old")
+    write_text(target, "größer")
+    assert target.read_text(encoding="utf-8") == "größer"
+    assert os.listdir(target.parent) == ["a.txt"]
+
+
+@pytest.mark.parametrize("stop", [ValueError, KeyboardInterrupt, SystemExit])
+def test_whatever_ends_the_writing_early_leaves_the_old_file(tmp_path: Path, stop: type[BaseException]) -> None:
+    target = tmp_path / "a.npz"
+    target.write_text("old")
+    with pytest.raises(stop), whole_file(target) as part:
+        assert part.suffix == ".npz"
+        assert part.parent == tmp_path
+        part.write_text("half")
+        raise stop
+    assert target.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.npz"]
+
+
+def test_the_usual_permissions_hold(tmp_path: Path) -> None:
+    write_text(tmp_path / "a", "")
+    (tmp_path / "b").touch()
+    assert (tmp_path / "a").stat().st_mode == (tmp_path / "b").stat().st_mode
+
+
+def test_a_folder_that_cannot_be_made_is_a_message(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"file/sub: cannot make this folder .*; choose another place"):
+        write_text(tmp_path / "file" / "sub" / "a.txt", "")
+
+
+def test_a_folder_without_permission_is_a_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(InputError, match="cannot write into this folder"):
+        write_text(tmp_path / "a.txt", "")
+
+
+def test_json_is_strict(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"share": 0.5, "none": None})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"share": 0.5, "none": None}
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "b.json", {"share": float("nan")})
+    assert os.listdir(tmp_path) == ["a.json"]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    data=arrays(
+        st.sampled_from([np.uint8, np.uint16, np.int16, np.float32]),
+        st.tuples(st.integers(1, 5), st.integers(1, 40), st.integers(1, 40)),
+        elements=st.integers(0, 100),
+    ),
+    georeferenced=st.booleans(),
+)
+def test_rasters_come_back_as_written(
+    tmp_path_factory: pytest.TempPathFactory, data: np.ndarray, georeferenced: bool
+) -> None:
+    path = tmp_path_factory.mktemp("r") / "a.tif"
+    place = (UTM.transform, UTM.crs) if georeferenced else ()
+    grid = Grid(*data.shape[1:], *place)
+    write_raster(path, data, grid)
+    scene = open_scene(path, bands=tuple(f"b{i}" for i in range(len(data))), classes=CLASSES)
+    np.testing.assert_array_equal(scene.read_bands(), data)
+    assert (scene.grid, scene.dtype) == (grid, data.dtype)
+
+
+def test_tags_descriptions_and_nodata_are_kept(tmp_path: Path) -> None:
+    write_raster(
+        tmp_path / "d.tif", np.full((5, 7), -1, np.float32), UTM, nodata=-1, tags={"source": "dpt"}, descriptions=["depth"]
+    )
+    with rasterio.open(tmp_path / "d.tif") as dataset:
+        assert dataset.tags()["source"] == "dpt"
+        assert dataset.descriptions == ("depth",)
+        assert dataset.nodata == -1
+
+
+def test_class_maps_carry_colours_names_nodata_and_place(tmp_path: Path) -> None:
+    ids = np.array([[0, 1, 255, 0, 1, 1, 0]] * 5, np.uint8)
+    write_class_map(tmp_path / "m.tif", ids, UTM, CLASSES)
+    with rasterio.open(tmp_path / "m.tif") as dataset:
+        np.testing.assert_array_equal(dataset.read(1), ids)
+        assert dataset.colormap(1)[1] == (0, 120, 0, 255)
+        assert (dataset.nodata, dataset.crs, dataset.transform) == (255, UTM.crs, UTM.transform)
+        assert dataset.tags()["class_1"] == "tree"
+        assert dataset.profile["compress"] == "deflate"
+        assert dataset.profile["tiled"]
+    assert os.listdir(tmp_path) == ["m.tif"]
+
+
+def test_class_maps_can_be_written_by_windows(tmp_path: Path) -> None:
+    grid = Grid(300, 520)
+    ids = (np.indices((300, 520)).sum(axis=0) % 2).astype(np.uint8)
+    with new_class_map(tmp_path / "m.tif", grid, CLASSES) as dataset:
+        for row in (0, 256):
+            window = Window(row, 0, 256, 520).clipped(300, 520)
+            dataset.write(ids[window.slices], 1, window=window.to_rasterio())
+    with rasterio.Env(), pytest.warns(rasterio.errors.NotGeoreferencedWarning):
+        dataset = rasterio.open(tmp_path / "m.tif")
+    with dataset:
+        np.testing.assert_array_equal(dataset.read(1), ids)
+
+
+def test_an_interrupted_map_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), new_class_map(tmp_path / "m.tif", UTM, CLASSES):
+        raise KeyboardInterrupt
+    assert os.listdir(tmp_path) == []
+
+
+def test_data_of_another_size_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"do not fit a grid of 5 × 7 px"):
+        write_class_map(tmp_path / "m.tif", np.zeros((7, 5), np.uint8), UTM, CLASSES)
+
+
+def test_a_world_file_without_crs_keeps_its_transform(tmp_path: Path) -> None:
+    grid = Grid(5, 7, UTM.transform)
+    write_raster(tmp_path / "a.tif", np.zeros((5, 7), np.uint8), grid)
+    assert read_header(tmp_path / "a.tif").grid == grid
