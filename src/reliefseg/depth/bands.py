@@ -32,9 +32,9 @@ class Photo:
 
     scene: Scene
     bands: tuple[int, int, int]
-    low: Float64[np.ndarray, "3"]
-    high: Float64[np.ndarray, "3"]
-    fill: UInt8[np.ndarray, "3"]
+    low: Float64[np.ndarray, " 3"]
+    high: Float64[np.ndarray, " 3"]
+    fill: UInt8[np.ndarray, " 3"]
 
     def read(self, window: Window) -> UInt8[np.ndarray, "height width 3"]:
         """The photograph in a window, which may reach over the scene's edge: mirrored there."""
@@ -82,8 +82,8 @@ def survey_photo(scene: Scene) -> Photo:
 
 
 def stretched(
-    data: Shaped[np.ndarray, "3 *shape"], low: Float64[np.ndarray, "3"], high: Float64[np.ndarray, "3"]
-) -> UInt8[np.ndarray, "*shape 3"]:
+    data: Shaped[np.ndarray, "3 ..."], low: Float64[np.ndarray, " 3"], high: Float64[np.ndarray, " 3"]
+) -> UInt8[np.ndarray, "... 3"]:
     """Three bands as 8 bits, bands last: `low` becomes 0, `high` 255; a band without a range is mid-grey."""
     if data.dtype == np.uint8 and (low == 0).all() and (high == 255).all():
         return np.moveaxis(data, 0, -1).copy()
@@ -99,8 +99,8 @@ class _Samples(NamedTuple):
     """Valid pixels of a scene, evenly spread, and the exact least and greatest value of every band."""
 
     pixels: Shaped[np.ndarray, "3 pixels"]
-    low: Float64[np.ndarray, "3"]
-    high: Float64[np.ndarray, "3"]
+    low: Float64[np.ndarray, " 3"]
+    high: Float64[np.ndarray, " 3"]
 
 
 def _sampled(scene: Scene, bands: tuple[int, int, int]) -> _Samples:
@@ -122,7 +122,7 @@ def _thinned(
     return data[:, valid][:, :: step * step]
 
 
-def _range(scene: Scene, samples: _Samples) -> tuple[Float64[np.ndarray, "3"], Float64[np.ndarray, "3"]]:
+def _range(scene: Scene, samples: _Samples) -> tuple[Float64[np.ndarray, " 3"], Float64[np.ndarray, " 3"]]:
     if scene.dtype == np.uint8:
         return np.zeros(3), np.full(3, 255.0)
     low, high = np.percentile(samples.pixels.astype(np.float64), STRETCH_PERCENTILES, axis=1)

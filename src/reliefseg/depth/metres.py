@@ -44,6 +44,9 @@ class RasterSource:
         """One for each strip."""
         return len(strips_of(scene))
 
+    def load(self) -> None:
+        """Nothing to load."""
+
     def prepare(self, scene: Scene) -> Maker:
         """Refuses a scene in which no pixel has both an image and a height."""
         if not any(np.isfinite(_valid_heights(scene, window)).any() for window in strips_of(scene)):

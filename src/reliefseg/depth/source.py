@@ -1,10 +1,10 @@
-"""What a depth source must offer; adding one means writing these five members."""
+"""What a depth source must offer; adding one means writing these members."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
@@ -36,6 +36,7 @@ Maker = Callable[[Step], Making]
 """Makes the depth of one scene; the expensive part."""
 
 
+@runtime_checkable
 class DepthSource(Protocol):
     """A way to come by depth."""
 
@@ -56,6 +57,9 @@ class DepthSource(Protocol):
 
     def steps(self, scene: Scene) -> int:
         """How often `Maker` calls its step for this scene."""
+
+    def load(self) -> None:
+        """Loads what making needs, before any scene is read; not called where all depth is in the cache."""
 
     def prepare(self, scene: Scene) -> Maker:
         """Refuses, as `InputError`, a scene that no depth can be made of, before anything expensive runs."""

@@ -92,9 +92,7 @@ def _no_figures(run: RunFiles, split: SplitFiles | None) -> Advice | None:
         f"The figures come from split {split.name}. If the best checkpoint was picked on these scenes, "
         "they flatter the map a little."
     )
-    return Advice(
-        "Keep a test scene aside", reason + " Name a labelled scene from another place as split test."
-    )
+    return Advice("Keep a test scene aside", reason + " Name a labelled scene from another place as split test.")
 
 
 def _label_weakest(run: RunFiles, split: SplitFiles | None) -> Advice | None:
@@ -113,9 +111,7 @@ def _price(run: RunFiles, split: SplitFiles, name: str) -> str:
     known = {key: count for key, count in labelled.items() if count is not None}
     if name in known:
         share = known[name] / max(1, sum(known.values()))
-        few = (
-            "That is little: a few more polygons of it" if share < _FEW_PIXELS else "More scenes that show it"
-        )
+        few = "That is little: a few more polygons of it" if share < _FEW_PIXELS else "More scenes that show it"
         return f"Training saw {known[name]:,} labelled pixels of it ({100 * share:.1f} % of all). {few} should help."
     pixels = _truth_pixels(split, name)
     if pixels is None:
@@ -149,14 +145,8 @@ def _no_validation(run: RunFiles, split: SplitFiles | None) -> Advice | None:
 def _below_trivial(split: SplitFiles | None) -> Advice | None:
     original = (split.metrics.get("original") or {}) if split else {}
     trivial = trivial_of(original, split.metrics if split else {})
-    pairs = {
-        key: (single_figure(original.get(key)), single_figure(trivial.get(key))) for key in ORIGINAL_FIGURES
-    }
-    worse = [
-        key
-        for key, (ours, empty) in pairs.items()
-        if ours is not None and empty is not None and ours <= empty
-    ]
+    pairs = {key: (single_figure(original.get(key)), single_figure(trivial.get(key))) for key in ORIGINAL_FIGURES}
+    worse = [key for key, (ours, empty) in pairs.items() if ours is not None and empty is not None and ours <= empty]
     if not worse:
         return None
     return Advice(
@@ -185,11 +175,7 @@ def _train_longer(run: RunFiles) -> Advice | None:
 
 def _separable(run: RunFiles) -> Advice | None:
     last = run.lines("train", "step")[-20:]
-    sums = [
-        (s["accuracy_real"], s["accuracy_fake"])
-        for s in last
-        if "accuracy_real" in s and "accuracy_fake" in s
-    ]
+    sums = [(s["accuracy_real"], s["accuracy_fake"]) for s in last if "accuracy_real" in s and "accuracy_fake" in s]
     if not sums or min(sum(one) / len(sums) for one in zip(*sums, strict=True)) < _SEPARABLE:
         return None
     return Advice(

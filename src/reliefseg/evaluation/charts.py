@@ -50,9 +50,7 @@ def line_chart(
     up = limits or _span([y for s in drawn for y in s.values if y is not None])
     parts = [_axes(across, up, tick), *(_line(s, i, across, up, tick) for i, s in enumerate(drawn))]
     label = f"{title}: " + "; ".join(f"{s.name} ends at {tick(s.values[-1] or 0.0)}" for s in drawn)
-    head = Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(
-        _WIDTH, _HEIGHT, label
-    )
+    head = Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(_WIDTH, _HEIGHT, label)
     return head + _legend(title, drawn) + Markup("").join(parts) + Markup("</svg>")
 
 
@@ -96,16 +94,12 @@ def _axes(across: tuple[float, float], up: tuple[float, float], tick: Callable[[
     for value in _ticks(up, 5):
         y = round(_y(value, up), 1)
         parts.append(
-            Markup('<line class="rule" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(
-                _LEFT, _WIDTH - _RIGHT, y, y
-            )
+            Markup('<line class="rule" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(_LEFT, _WIDTH - _RIGHT, y, y)
             + Markup('<text x="{}" y="{}" text-anchor="end">{}</text>').format(_LEFT - 7, y + 4, tick(value))
         )
     for value in _ticks(across, 5):
         x = round(_x(value, across), 1)
-        parts.append(
-            Markup('<text x="{}" y="{}" text-anchor="middle">{}</text>').format(x, _HEIGHT - 14, plain(value))
-        )
+        parts.append(Markup('<text x="{}" y="{}" text-anchor="middle">{}</text>').format(x, _HEIGHT - 14, plain(value)))
     caption = Markup('<text class="unit" x="{}" y="{}" text-anchor="end">steps</text>')
     return Markup("").join(parts) + caption.format(_WIDTH - _RIGHT, _HEIGHT - 1)
 

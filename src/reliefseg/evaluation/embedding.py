@@ -52,9 +52,7 @@ def embed_all(wanted: Mapping[str, Wanted], budget: int = BUDGET) -> dict[str, E
     parts = _parts(wanted)
     embedded: dict[str, Embedded] = {}
     for scale in _SCALES:
-        embedded = {
-            key: _encoded(_reduced(part, max(48, round(part.width * scale)))) for key, part in parts.items()
-        }
+        embedded = {key: _encoded(_reduced(part, max(48, round(part.width * scale)))) for key, part in parts.items()}
         if sum(len(one.uri) for one in embedded.values()) <= budget:
             break
     return embedded

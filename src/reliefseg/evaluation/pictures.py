@@ -18,6 +18,8 @@ from PIL import Image
 from reliefseg.evaluation.sheet import LINE, Picture, Sheet, legend_lines, swatch, write_legend
 from reliefseg.raster.classes import IGNORE_INDEX, ClassTable, Color
 
+Resized = UInt8[np.ndarray, "rows cols 3"]
+
 PANEL_SIDE = 900
 """Longest side of a panel in pixels; larger scenes are reduced to it."""
 
@@ -126,13 +128,9 @@ def class_panels(path: Path, tiles: Sequence[PanelTile], classes: ClassTable) ->
     abreast = max(1, min(len(tiles), 14 // columns))
     high = 2 * LINE + 2 * (max(height for height, _ in sizes) + 4) + _GAP
     wide = LINE + columns * (max(width for _, width in sizes) + 4) + 2 * _GAP
-    sheet = Sheet(
-        2 * _MARGIN - _GAP - 4 + -(-len(tiles) // abreast) * high, 2 * _MARGIN + abreast * wide, 1.35
-    )
+    sheet = Sheet(2 * _MARGIN - _GAP - 4 + -(-len(tiles) // abreast) * high, 2 * _MARGIN + abreast * wide, 1.35)
     for index, (tile, size) in enumerate(zip(tiles, sizes, strict=True)):
-        _draw_tile(
-            sheet, _MARGIN + index // abreast * high, _MARGIN + index % abreast * wide, tile, classes, size
-        )
+        _draw_tile(sheet, _MARGIN + index // abreast * high, _MARGIN + index % abreast * wide, tile, classes, size)
     sheet.save(path)
 
 
@@ -158,9 +156,7 @@ def _stretched(
     return (255 * np.clip(share, 0, 1)).round().astype(np.uint8)
 
 
-def _coloured(
-    values: Float32[np.ndarray, "height width"], quantity: str
-) -> UInt8[np.ndarray, "height width 3"]:
+def _coloured(values: Float32[np.ndarray, "height width"], quantity: str) -> UInt8[np.ndarray, "height width 3"]:
     """Values in [0, 1] in the quantity's colour map; grey where they are nan."""
     picture = colormaps[_GREYS[quantity]](np.nan_to_num(values, nan=0.0), bytes=True)[..., :3]
     picture[np.isnan(values)] = IGNORED
@@ -176,12 +172,12 @@ def _panel_size(height: int, width: int) -> tuple[int, int]:
     return height * zoom, width * zoom
 
 
-def _smooth(picture: Picture, size: tuple[int, int]) -> Picture:
+def _smooth(picture: Picture, size: tuple[int, int]) -> Resized:
     """A picture at another size (height, width), averaged over the pixels it covers: images, errors."""
     return np.asarray(Image.fromarray(picture).resize(size[::-1], Image.Resampling.BOX))
 
 
-def _crisp(picture: Picture, size: tuple[int, int]) -> Picture:
+def _crisp(picture: Picture, size: tuple[int, int]) -> Resized:
     """A picture at another size (height, width) in its own colours only: class maps."""
     return np.asarray(Image.fromarray(picture).resize(size[::-1], Image.Resampling.NEAREST))
 
@@ -193,7 +189,7 @@ def _scene_panels(
     predicted: np.ndarray,
     classes: ClassTable,
     size: tuple[int, int],
-) -> dict[str, Picture]:
+) -> dict[str, Resized]:
     """A scene's panels by name in the order they are shown."""
     panels = {"image": _smooth(photo, size)}
     if depth is not None:
@@ -229,9 +225,7 @@ def _cell_size(tile: PanelTile, cell: int) -> tuple[int, int]:
     return max(3, round(cell * height / longest)), max(3, round(cell * width / longest))
 
 
-def _draw_tile(
-    sheet: Sheet, row: int, col: int, tile: PanelTile, classes: ClassTable, size: tuple[int, int]
-) -> None:
+def _draw_tile(sheet: Sheet, row: int, col: int, tile: PanelTile, classes: ClassTable, size: tuple[int, int]) -> None:
     """A tile's block: its name, image and truth, then a column a class under its name and colour."""
     upper, lower = row + 2 * LINE, row + 2 * LINE + size[0] + 4
     sheet.write(row + LINE // 2, col, tile.name, fontweight="bold")

@@ -69,10 +69,10 @@ def render(run: RunFiles) -> str:
 
 
 def hero_scene(split: SplitFiles) -> str | None:
-    """The scene shown first: the one in the middle when pictured scenes are ordered by mean IoU, so neither best
-    nor worst; None without pictures."""
+    """The scene shown first: the middle one by mean IoU, neither best nor worst (of an even number, the worse of
+    the two in the middle); None without pictures."""
     ordered = _by_mean_iou(split, list(split.pictures))
-    return ordered[len(ordered) // 2] if ordered else None
+    return ordered[(len(ordered) - 1) // 2] if ordered else None
 
 
 def _template() -> Any:
@@ -125,14 +125,10 @@ def _cost(split: SplitFiles | None) -> dict[str, str]:
     """What the result cost, as the metrics say it: steps, tiles, labels, seconds, device."""
     if split is None:
         return {}
-    found = {
-        key: split.metrics[key] for key in ("steps", "tiles", "labels", "device") if key in split.metrics
-    }
+    found = {key: split.metrics[key] for key in ("steps", "tiles", "labels", "device") if key in split.metrics}
     texts = {key: f"{value:,}" if isinstance(value, int) else str(value) for key, value in found.items()}
     seconds = split.metrics.get("seconds")
-    return texts | (
-        {"evaluation took": sections.duration(seconds)} if isinstance(seconds, int | float) else {}
-    )
+    return texts | ({"evaluation took": sections.duration(seconds)} if isinstance(seconds, int | float) else {})
 
 
 def _hero(split: SplitFiles | None, album: _Album) -> dict[str, Any] | None:
@@ -147,11 +143,19 @@ def _hero(split: SplitFiles | None, album: _Album) -> dict[str, Any] | None:
         "scene": scene,
         "split": split.name,
         "mean_iou": split.mean_iou_of(scene),
-        "others": len(split.pictures) - 1,
-        "panels": [
-            album.ask(f"hero-{panel}", path, panel, _HERO_WIDTH if panel else _PAGE_WIDTH) for panel in shown
-        ],
+        "place": _place(split),
+        "panels": [album.ask(f"hero-{panel}", path, panel, _HERO_WIDTH if panel else _PAGE_WIDTH) for panel in shown],
     }
+
+
+def _place(split: SplitFiles) -> str:
+    """Why this scene is the first, so that nobody takes it for the best; nothing where there is no choice."""
+    count = len(split.pictures)
+    if count < 2 or any(split.mean_iou_of(scene) is None for scene in split.pictures):
+        return ""
+    if count == 2:
+        return "It is the worse of 2 scenes."
+    return f"It is the middle one of {count} scenes, neither the best nor the worst."
 
 
 def _gallery(split: SplitFiles, album: _Album, most: int) -> dict[str, Any]:

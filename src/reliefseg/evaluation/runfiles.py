@@ -113,9 +113,7 @@ def read_run(path: Path) -> RunFiles:
     Lines of the log that an interruption cut short are counted in `unread_lines`. Raises InputError if there
     is no such folder, or none of a run's files in it, or JSON or TOML that cannot be read.
     """
-    known = [
-        path / name for name in ("config.toml", "data.json", "environment.json", "log.jsonl", "evaluation")
-    ]
+    known = [path / name for name in ("config.toml", "data.json", "environment.json", "log.jsonl", "evaluation")]
     if not any(one.exists() for one in known):
         raise InputError(
             f"{path}: found none of {', '.join(one.name for one in known)}; expected a run folder. "
@@ -131,9 +129,7 @@ def read_run(path: Path) -> RunFiles:
         data=_json(path / "data.json", offences),
         log=log,
         splits=_splits(path / "evaluation", offences),
-        progress={
-            int(one.stem): one for one in sorted((path / "progress").glob("*.png")) if one.stem.isdigit()
-        },
+        progress={int(one.stem): one for one in sorted((path / "progress").glob("*.png")) if one.stem.isdigit()},
         unread_lines=unread,
         parsed_settings=_toml(path / "config.toml", settings, offences),
     )
@@ -173,9 +169,7 @@ def _json(path: Path, offences: list[str]) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        offences.append(
-            f"{path}: not JSON ({error}); expected what a run writes. Run it again, or delete the file."
-        )
+        offences.append(f"{path}: not JSON ({error}); expected what a run writes. Run it again, or delete the file.")
         return {}
     if not isinstance(value, dict):
         offences.append(f"{path}: found a {type(value).__name__}; expected a JSON object. Run it again.")
@@ -187,9 +181,7 @@ def _toml(path: Path, text: str, offences: list[str]) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        offences.append(
-            f"{path}: not TOML ({error}); expected the resolved settings of a run. Mend that line."
-        )
+        offences.append(f"{path}: not TOML ({error}); expected the resolved settings of a run. Mend that line.")
         return {}
 
 

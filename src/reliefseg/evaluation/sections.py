@@ -18,7 +18,7 @@ _LOSS_PARTS = ("supervised", "l1", "adversarial", "discriminator")
 _ORIGINAL_MEANING = {
     "mean_class_agreement": "share of pixels where map and truth agree on “is this class”, mean over classes",
     "tile_iou": "overlap per square and class, counted as 1 where both are empty",
-    "map_accuracy": "share of pixels with the right class",
+    "map_accuracy": "share of pixels with the right class (the empty map: the first class everywhere)",
 }
 
 
@@ -61,9 +61,7 @@ def three_figures(split: SplitFiles) -> list[Figure]:
     where = _where(split)
     accuracy = split.metrics.get("overall_accuracy")
     right = (
-        ""
-        if accuracy is None
-        else f"Of 100 labelled pixels, about {100 * accuracy:.0f} get the right class, {where}."
+        "" if accuracy is None else f"Of 100 labelled pixels, about {100 * accuracy:.0f} get the right class, {where}."
     )
     return [
         _figure("Mean IoU", split.metrics.get("mean_iou"), _mean_iou_sentence(split, where)),
@@ -132,7 +130,7 @@ def original_rows(split: SplitFiles) -> list[dict[str, Any]]:
     trivial = trivial_of(original, split.metrics)
     return [
         {
-            "name": key.replace("_", " "),
+            "name": key.replace("_", " ").replace("iou", "IoU"),
             "meaning": _ORIGINAL_MEANING[key],
             "ours": single_figure(original.get(key)),
             "trivial": single_figure(trivial.get(key)),
@@ -238,11 +236,7 @@ def _where(split: SplitFiles) -> str:
     """On which scenes a figure was measured, in words."""
     count = scene_count(split)
     scenes = "1 scene" if count == 1 else f"{count} scenes"
-    return (
-        f"on {scenes} that training never read"
-        if split.name == "test"
-        else f"on {scenes} of split {split.name}"
-    )
+    return f"on {scenes} that training never read" if split.name == "test" else f"on {scenes} of split {split.name}"
 
 
 def _mean_iou_sentence(split: SplitFiles, where: str) -> str:
@@ -283,11 +277,7 @@ def _hex(color: Any) -> str:
     """A colour as `#RRGGBB`, from that or from three numbers; grey for anything else."""
     if isinstance(color, str) and _HEX.fullmatch(color):
         return color
-    if (
-        isinstance(color, Sequence)
-        and len(color) == 3
-        and all(isinstance(c, int) and 0 <= c < 256 for c in color)
-    ):
+    if isinstance(color, Sequence) and len(color) == 3 and all(isinstance(c, int) and 0 <= c < 256 for c in color):
         return "#{:02X}{:02X}{:02X}".format(*color)
     return "#888888"
 

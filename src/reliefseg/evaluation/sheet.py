@@ -65,9 +65,7 @@ class Sheet:
             canvas.print_png(temporary, metadata={PANELS_KEY: json.dumps(self.boxes)})
 
 
-def legend_lines(
-    entries: Sequence[tuple[str, Color]], width: int, scale: float
-) -> list[list[tuple[int, str, Color]]]:
+def legend_lines(entries: Sequence[tuple[str, Color]], width: int, scale: float) -> list[list[tuple[int, str, Color]]]:
     """The entries broken into lines no wider than `width` pixels, each with its column."""
     lines: list[list[tuple[int, str, Color]]] = [[]]
     col = 0
@@ -81,9 +79,7 @@ def legend_lines(
     return lines
 
 
-def write_legend(
-    sheet: Sheet, row: int, left: int, lines: Sequence[Sequence[tuple[int, str, Color]]]
-) -> None:
+def write_legend(sheet: Sheet, row: int, left: int, lines: Sequence[Sequence[tuple[int, str, Color]]]) -> None:
     """Swatches and words, line by line, from a row of pixels down."""
     high, side = round(LINE * sheet.scale), round(14 * sheet.scale)
     for number, line in enumerate(lines):

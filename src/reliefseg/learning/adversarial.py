@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -17,16 +18,17 @@ from reliefseg.tiles import TileBatch
 
 @dataclass(frozen=True)
 class Player:
-    """A network with its optimiser and the largest norm of its gradient (0: any)."""
+    """A network with its optimiser, the largest norm of its gradient (0: any), and who computes gradients."""
 
     network: nn.Module
     optimiser: torch.optim.Optimizer
     clip: float = 0.0
+    backward: Callable[[Tensor], object] = Tensor.backward
 
     def learn(self, loss: Float[Tensor, ""]) -> None:
         """One step downhill."""
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        self.backward(loss)
         if self.clip:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.clip)
         self.optimiser.step()

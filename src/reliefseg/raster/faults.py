@@ -41,9 +41,9 @@ def _explain_one(fault: dict[str, Any], model: type[BaseModel]) -> tuple[str, st
 def _key_hint(path: list[str | int], model: type[BaseModel]) -> str:
     word, owner = str(path[-1]), _model_at(path[:-1], model)
     if word not in owner.model_fields:
-        tables = [place for place, table in _tables(model, "") if word in table.model_fields]
+        tables = [place for place, table in _tables(model) if word in table.model_fields]
         if tables:
-            return f"it belongs in {' or '.join(tables)}"
+            return f"it belongs {' or '.join(tables)}"
     return nearest(word, list(owner.model_fields))
 
 
@@ -77,7 +77,7 @@ def _real(path: list[str | int], model: type[BaseModel]) -> list[str | int]:
 
 
 def _all_keys(model: type[BaseModel]) -> set[str | int]:
-    return {key for _, table in _tables(model, "") for key in table.model_fields}
+    return {key for _, table in _tables(model) for key in table.model_fields}
 
 
 def _is_table_of_tables(path: list[str | int], model: type[BaseModel]) -> bool:
@@ -93,13 +93,14 @@ def _model_at(path: list[str | int], model: type[BaseModel]) -> type[BaseModel]:
     return model
 
 
-def _tables(model: type[BaseModel], place: str) -> Iterator[tuple[str, type[BaseModel]]]:
+def _tables(model: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
+    """Every table of a file and how to say where it stands."""
+    yield "at the top of the file", model
     for key, field in model.model_fields.items():
         for table in _models_in(field.annotation):
-            here = f"[[{key}]]" if get_origin(field.annotation) is list else f"[{key}]"
-            yield here if get_origin(field.annotation) is not dict else f"[{key}.NAME]", table
-    if place == "":
-        yield "the top of the file", model
+            origin = get_origin(field.annotation)
+            name = f"[[{key}]]" if origin is list else f"[{key}.NAME]" if origin is dict else f"[{key}]"
+            yield f"in {name}", table
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:

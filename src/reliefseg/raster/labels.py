@@ -118,7 +118,13 @@ def _read_colors(dataset: DatasetReader, window: Window) -> _Codes:
     if has_palette(dataset):
         colors = read_palette(dataset)
         return _Codes(pack(np.moveaxis(colors[:, :3], -1, 0))[data[0]], known & (colors[:, 3] > 0)[data[0]])
-    return _Codes(pack(data if len(bands) == 3 else np.repeat(data[:1], 3, axis=0)), known)
+    return _Codes(pack(data if len(bands) == 3 else np.repeat(data[:1] * _grey_step(dataset), 3, axis=0)), known)
+
+
+def _grey_step(dataset: DatasetReader) -> np.uint8:
+    """What one step of grey means in 8 bits: files of 1, 2 or 4 bits count from 0 to 1, 3 or 15."""
+    bits = int(dataset.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", 8))
+    return np.uint8(255 // (2 ** min(bits, 8) - 1))
 
 
 def pack(colors: UInt8[np.ndarray, 3 * shape]) -> Int[np.ndarray, "*shape"]:

@@ -67,6 +67,8 @@ def read_header(path: Path, stated_gsd: float | None = None) -> Header:
     """Size, georeferencing, bands and type of a raster file; `InputError` where it cannot be opened."""
     with opened(path) as dataset:
         grid = Grid(dataset.height, dataset.width, dataset.transform, dataset.crs, stated_gsd)
+        if dataset.count == 0:
+            raise InputError(f"{path}: holds no raster bands of its own; name one of the rasters inside it")
         dtype = np.result_type(*dataset.dtypes)
         alpha = sum(c is ColorInterp.alpha for c in dataset.colorinterp)
         return Header(grid, dataset.count, alpha, has_palette(dataset), dtype)

@@ -193,14 +193,12 @@ def _read_image(dataset: DatasetReader, window: Window, bands: int) -> Shaped[np
 def _image_faults(header: Header, bands: tuple[str, ...]) -> list[str]:
     if header.dtype.kind not in "uif":
         return [f"the image holds {header.dtype} values; expected integers or floating-point numbers"]
-    fits = len(bands) in (header.band_count, header.band_count - header.alpha_count) or (
-        header.has_palette and len(bands) == 3
-    )
-    if fits:
+    counts = (3,) if header.has_palette else (header.band_count - header.alpha_count, header.band_count)
+    if len(bands) in counts:
         return []
-    alpha = " (without alpha)" if header.alpha_count else ""
-    found, named = header.band_count - header.alpha_count, f"{len(bands)} ({', '.join(bands)})"
-    return [f"the image has {found} bands{alpha}, the data set names {named}; correct `bands` or the file"]
+    note = " (without alpha)" if header.alpha_count else " (of its palette)" if header.has_palette else ""
+    named = f"{len(bands)} ({', '.join(bands)})"
+    return [f"the image has {counts[0]} bands{note}, the data set names {named}; correct `bands` or the file"]
 
 
 def _companion_faults(files: SceneFiles, grid: Grid, classes: ClassTable) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.fabric import Fabric
+from lightning_fabric import Fabric
 from torch import nn
 
 from reliefseg.learning.adversarial import Player, training_step
@@ -128,7 +128,7 @@ class Training:
 
 def _player(fabric: Fabric, network: nn.Module, optimiser: torch.optim.Optimizer, clip: float) -> Player:
     network, optimiser = fabric.setup(network, optimiser)
-    return Player(network.train(), optimiser, clip)
+    return Player(network.train(), optimiser, clip, fabric.backward)
 
 
 def _bare(network: nn.Module) -> nn.Module:

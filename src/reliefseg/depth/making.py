@@ -1,0 +1,96 @@
+"""Depth rasters of scenes: which source, what is already there, what must be made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from reliefseg.depth.cache import is_fresh, raster_path, raster_tags, write_depth
+from reliefseg.depth.metres import RasterSource
+from reliefseg.depth.relative import open_transformers
+from reliefseg.depth.settings import DepthSettings
+from reliefseg.depth.source import DepthSource
+from reliefseg.errors import InputError
+from reliefseg.raster import Dataset, Scene
+
+Progress = Callable[[int, int], None]
+"""Told (done, of) as work goes on."""
+T = TypeVar("T")
+
+
+def resolve_source(settings: DepthSettings, dataset: Dataset) -> Literal["none", "raster", "transformers"]:
+    """The source for a data set: `auto` is `raster` where every scene in a split has heights, else `none`."""
+    used = {name for names in dataset.splits.values() for name in names} or set(dataset.scenes)
+    return _source_for(settings, [dataset.scenes[name] for name in sorted(used)])
+
+
+def make_depth(
+    scenes: Sequence[Scene], settings: DepthSettings, cache: Path, progress: Progress | None = None
+) -> dict[str, Path]:
+    """The depth rasters of scenes by name, `cache/depth/<source>/<scene>.tif`; without depth no entries.
+
+    What is there, whole and made from the same image content, weights and settings, is reused without loading a
+    network. All scenes are looked at before the first is made, so that `InputError` names every one that has no
+    heights, no valid pixel or one colour only. Interrupted, finished rasters stay and no broken one appears.
+    """
+    source = _open_source(settings, scenes)
+    if source is None:
+        return {}
+    paths = {scene.name: raster_path(cache, source.name, scene) for scene in scenes}
+    count = _Counter(progress, sum(source.steps(scene) for scene in scenes))
+    tags = dict(_gathered(scenes, lambda scene: (scene.name, raster_tags(source, scene))))
+    stale = [s for s in scenes if not is_fresh(paths[s.name], tags[s.name]["depth_key"], s.grid)]
+    count.add(sum(source.steps(scene) for scene in scenes) - sum(source.steps(scene) for scene in stale))
+    if stale:
+        source.load()
+    makers = _gathered(stale, lambda scene: (scene, source.prepare(scene)))
+    for scene, make in makers:
+        write_depth(paths[scene.name], scene.grid, make(lambda: count.add(1)), tags[scene.name])
+    return paths
+
+
+def depth_raster(scene: Scene, settings: DepthSettings, cache: Path) -> Path:
+    """The depth raster of one scene, made or reused; a `ValueError` where the settings say there is no depth."""
+    paths = make_depth([scene], settings, cache)
+    if not paths:
+        raise ValueError(f"scene {scene.name}: depth source {settings.source!r} gives no depth raster")
+    return paths[scene.name]
+
+
+def _source_for(settings: DepthSettings, scenes: Sequence[Scene]) -> Literal["none", "raster", "transformers"]:
+    if settings.source != "auto":
+        return settings.source
+    return "raster" if scenes and all(scene.has_heights for scene in scenes) else "none"
+
+
+def _open_source(settings: DepthSettings, scenes: Sequence[Scene]) -> DepthSource | None:
+    name = _source_for(settings, scenes)
+    if name == "raster":
+        return RasterSource(settings.range_m)
+    return open_transformers(settings) if name == "transformers" else None
+
+
+def _gathered(scenes: Iterable[Scene], work: Callable[[Scene], T]) -> list[T]:
+    """Results for all scenes; the offences of all of them at once."""
+    results, offences = [], []
+    for scene in scenes:
+        try:
+            results.append(work(scene))
+        except InputError as error:
+            offences += error.offences
+    if offences:
+        raise InputError(offences)
+    return results
+
+
+class _Counter:
+    """Adds up steps for whoever shows progress."""
+
+    def __init__(self, progress: Progress | None, of: int):
+        self.progress, self.done, self.of = progress, 0, of
+
+    def add(self, steps: int) -> None:
+        self.done += steps
+        if self.progress is not None and steps:
+            self.progress(self.done, self.of)

@@ -1,0 +1,28 @@
+"""Figures, pictures and reports: how good a map is on scenes with labels."""
+
+from reliefseg.evaluation.borders import (
+    BORDER_RADIUS,
+    BoundaryCounts,
+    boundary_f1,
+    count_boundaries,
+    eroded_labels,
+)
+from reliefseg.evaluation.confusion import classes_without_truth, confusion_matrix, scores_from_confusion
+from reliefseg.evaluation.metrics import SplitEvaluation
+from reliefseg.evaluation.original import SquareCounts, count_squares, original_figures, trivial_figures
+
+__all__ = [
+    "BORDER_RADIUS",
+    "BoundaryCounts",
+    "SplitEvaluation",
+    "SquareCounts",
+    "boundary_f1",
+    "classes_without_truth",
+    "confusion_matrix",
+    "count_boundaries",
+    "count_squares",
+    "eroded_labels",
+    "original_figures",
+    "scores_from_confusion",
+    "trivial_figures",
+]

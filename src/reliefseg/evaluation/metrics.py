@@ -1,0 +1,139 @@
+"""All figures of a split, counted scene by scene: what `metrics.json` holds of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Int64, UInt8
+
+from reliefseg.errors import InputError
+from reliefseg.evaluation.borders import (
+    BoundaryCounts,
+    add_boundaries,
+    boundary_f1,
+    count_boundaries,
+    eroded_labels,
+)
+from reliefseg.evaluation.confusion import (
+    classes_without_truth,
+    confusion_matrix,
+    mean_of,
+    scores_from_confusion,
+)
+from reliefseg.evaluation.original import (
+    SquareCounts,
+    count_squares,
+    join_squares,
+    original_figures,
+    trivial_figures,
+)
+from reliefseg.raster.classes import ClassTable
+
+
+class SceneCounts(NamedTuple):
+    """What one scene adds to a split's figures."""
+
+    confusion: Int64[np.ndarray, "classes classes"]
+    eroded: Int64[np.ndarray, "classes classes"]
+    boundaries: BoundaryCounts
+    squares: SquareCounts
+
+
+class SplitEvaluation:
+    """The figures of a split from pooled counts; scenes may be added in any order and merged from parts."""
+
+    def __init__(self, classes: ClassTable):
+        self.classes = classes
+        self.scenes: dict[str, SceneCounts] = {}
+
+    def add(
+        self,
+        scene: str,
+        truth: UInt8[np.ndarray, "height width"],
+        predicted: UInt8[np.ndarray, "_rows _cols"],
+    ) -> None:
+        """Counts one scene: class ids 0 … n−1, IGNORE_INDEX in the truth where nothing is to be counted.
+
+        InputError: a scene added twice, maps of different size, ids of no class.
+        """
+        self._refuse_known([scene])
+        try:
+            self.scenes[scene] = count_scene(truth, predicted, len(self.classes))
+        except InputError as error:
+            raise InputError(f"scene {scene}: {offence}" for offence in error.offences) from None
+
+    def merge(self, other: SplitEvaluation) -> None:
+        """Takes over scenes counted elsewhere; InputError: other classes, or scenes that are here already."""
+        if other.classes.names != self.classes.names:
+            mine, theirs = (", ".join(one.classes.names) for one in (self, other))
+            raise InputError(f"evaluation: counts of classes {theirs} cannot join those of classes {mine}")
+        self._refuse_known(other.scenes)
+        self.scenes.update(other.scenes)
+
+    def to_metrics(self) -> dict[str, Any]:
+        """The figures as `metrics.json` holds them, ready for JSON: fractions, None where undefined.
+
+        `confusion` is pooled over the scenes, rows true; means are over the classes that occur in the truth,
+        the others are in `classes_without_truth`. `per_scene` has the same for each scene alone, means over
+        the classes of its own truth.
+        """
+        counts = dict(sorted(self.scenes.items()))
+        pooled, names = _pooled(list(counts.values()), len(self.classes)), self.classes.names
+        return {
+            "scenes": list(counts),
+            "classes": list(names),
+            "classes_without_truth": classes_without_truth(pooled.confusion, names),
+            **_block(pooled, names),
+            "original": {
+                **original_figures(pooled.squares, names),
+                "trivial": trivial_figures(pooled.squares, names),
+            },
+            "per_scene": {scene: _block(one, names) for scene, one in counts.items()},
+        }
+
+    def _refuse_known(self, scenes: Collection[str]) -> None:
+        known = [scene for scene in scenes if scene in self.scenes]
+        if known:
+            raise InputError(f"scene {scene}: was counted already; a scene counts once" for scene in known)
+
+
+def count_scene(
+    truth: UInt8[np.ndarray, "_h _w"], predicted: UInt8[np.ndarray, "_rows _cols"], classes: int
+) -> SceneCounts:
+    """Everything the figures need from one scene; InputError as `confusion_matrix`."""
+    return SceneCounts(
+        confusion_matrix(truth, predicted, classes),
+        confusion_matrix(eroded_labels(truth), predicted, classes),
+        count_boundaries(truth, predicted, classes),
+        count_squares(truth, predicted, classes),
+    )
+
+
+def _pooled(scenes: list[SceneCounts], classes: int) -> SceneCounts:
+    """The counts of all scenes together."""
+    empty = np.zeros((classes, classes), np.int64)
+    return SceneCounts(
+        sum((one.confusion for one in scenes), empty),
+        sum((one.eroded for one in scenes), empty),
+        add_boundaries([one.boundaries for one in scenes], classes),
+        join_squares([one.squares for one in scenes], classes),
+    )
+
+
+def _block(counts: SceneCounts, names: tuple[str, ...]) -> dict[str, Any]:
+    """Confusion matrix and figures, the same under `eroded`.
+
+    Eroded truth has no outlines left, so `boundary_f1` is undefined there by its definition.
+    """
+    return {
+        "confusion": counts.confusion.tolist(),
+        **scores_from_confusion(counts.confusion, names),
+        "boundary_f1": mean_of(boundary_f1(counts.boundaries)),
+        "eroded": {
+            "confusion": counts.eroded.tolist(),
+            **scores_from_confusion(counts.eroded, names),
+            "boundary_f1": None,
+        },
+    }

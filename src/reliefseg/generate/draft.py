@@ -1,0 +1,141 @@
+"""A town plan being drawn: plots and parcels of ground, and what is added to them."""
+
+from __future__ import annotations
+
+from math import hypot, pi
+from typing import NamedTuple
+
+import numpy as np
+
+from reliefseg.generate.character import Character
+from reliefseg.generate.objects import Building, Car, Surface, TownPlan, Tree
+from reliefseg.generate.spectra import (
+    CAR_PAINT_SHARES,
+    CAR_PAINTS,
+    FLAT_ROOFS,
+    NEEDLES,
+    TILE_ROOFS,
+    Material,
+    Spectrum,
+)
+from reliefseg.generate.streets import Pose, StreetNet
+
+
+class Plot(NamedTuple):
+    """A rectangle in street coordinates, metres: p along the long streets, q across them."""
+
+    p0: float
+    p1: float
+    q0: float
+    q1: float
+
+    @property
+    def length(self) -> float:
+        """Metres along p."""
+        return self.p1 - self.p0
+
+    @property
+    def depth(self) -> float:
+        """Metres along q."""
+        return self.q1 - self.q0
+
+
+class Parcel(NamedTuple):
+    """A piece of a plot with a street in front: from there `into` (+1 or −1) is the way in along q."""
+
+    p0: float
+    p1: float
+    front: float
+    into: int
+    depth: float
+
+    @property
+    def width(self) -> float:
+        """Metres along the street."""
+        return self.p1 - self.p0
+
+
+class Draft:
+    """A town plan being drawn: knows the scene's ways, drops what lies out of sight."""
+
+    def __init__(self, rng: np.random.Generator, character: Character, streets: StreetNet, half_m: float):
+        self.rng, self.character, self.streets, self.half_m = rng, character, streets, half_m
+        self.plan = TownPlan([], [], [], [])
+
+    def sees(self, pose: Pose, reach: float) -> bool:
+        """Whether something of this reach can touch the square that is drawn."""
+        return max(abs(pose.down), abs(pose.right)) < self.half_m + reach
+
+    def sees_plot(self, plot: Plot) -> bool:
+        """Whether any of a plot can touch the square that is drawn."""
+        middle = self.streets.place((plot.p0 + plot.p1) / 2, (plot.q0 + plot.q1) / 2)
+        return self.sees(middle, hypot(plot.length, plot.depth) / 2 + 15)
+
+    def on(self, parcel: Parcel, p: float, inwards: float) -> Pose:
+        """The pose at `p`, so many metres in from a parcel's front; its long axis along the street."""
+        return self.streets.place(p, parcel.front + parcel.into * inwards)
+
+    def add_surface(
+        self, pose: Pose, length: float, width: float, material: Material, spectrum: Spectrum, height: float = 0.0
+    ) -> None:
+        """Adds a rectangle of another surface."""
+        if length > 0.2 and width > 0.2 and self.sees(pose, hypot(length, width) / 2):
+            self.plan.surfaces.append(Surface(pose, length, width, material, spectrum, height))
+
+    def add_building(self, building: Building) -> None:
+        """Adds a house."""
+        if self.sees(building.pose, hypot(building.length, building.width) / 2):
+            self.plan.buildings.append(building)
+
+    def add_car(self, pose: Pose) -> None:
+        """Adds a car of about 4.5 m × 1.8 m."""
+        if self.sees(pose, 3):
+            paint = CAR_PAINTS[self.rng.choice(len(CAR_PAINTS), p=CAR_PAINT_SHARES)].varied(self.rng, 0.1, 0.04)
+            self.plan.cars.append(Car(pose, self.rng.uniform(3.9, 4.9), self.rng.uniform(1.68, 1.9), paint))
+
+    def add_tree(self, pose: Pose, radius: float) -> None:
+        """Adds a tree of about this crown radius, metres."""
+        if not self.sees(pose, 7):
+            return
+        rng = self.rng
+        conifer = bool(rng.random() < self.character.conifers)
+        radius = float(np.clip(radius * rng.lognormal(0, 0.22) * (0.75 if conifer else 1), 0.9, 6.5))
+        height = radius * rng.uniform(3.6, 5.0) if conifer else 1.6 + radius * rng.uniform(1.7, 2.5)
+        height = float(np.clip(height, 3, 22))
+        spectrum = (NEEDLES if conifer else self.character.leaves).varied(rng, 0.14, 0.07)
+        lobes = (rng.uniform(0, 2 * pi), rng.uniform(0.03, 0.16))
+        self.plan.trees.append(Tree(pose.down, pose.right, radius, height, conifer, lobes, spectrum))
+
+    def add_paving(self, pose: Pose, length: float, width: float) -> None:
+        """Adds a paved rectangle of the scene's own stones."""
+        self.add_surface(pose, length, width, Material.PAVING, self.character.paving.varied(self.rng, 0.1, 0.03))
+
+    def tile_roof(self) -> Spectrum:
+        """A roof of tiles or slates in one of the scene's colours."""
+        return TILE_ROOFS[self.rng.choice(len(TILE_ROOFS), p=self.character.tile_roofs)].varied(self.rng, 0.1, 0.04)
+
+    def flat_roof(self) -> Spectrum:
+        """A flat roof's cover."""
+        return FLAT_ROOFS[self.rng.choice(len(FLAT_ROOFS), p=self.character.flat_roofs)].varied(self.rng, 0.08, 0.03)
+
+    def scatter_trees(self, plot: Plot, per_hectare: float, radius: float) -> None:
+        """Trees anywhere on a plot, as many as the scene's tree cover lets grow."""
+        area = max(0.0, plot.length) * max(0.0, plot.depth)
+        for _ in range(self.rng.poisson(per_hectare * self.character.tree_cover * area / 10_000)):
+            p, q = self.rng.uniform(plot.p0, plot.p1), self.rng.uniform(plot.q0, plot.q1)
+            self.add_tree(self.streets.place(p, q), radius)
+
+
+def parcels(rng: np.random.Generator, plot: Plot, least: float, most: float) -> list[Parcel]:
+    """Cuts a plot into two rows of parcels, back to back; one row where it is not deep enough."""
+    two = plot.depth > 26
+    depth = plot.depth / 2 if two else plot.depth
+    cut: list[Parcel] = []
+    for front, into in ((plot.q0, 1), (plot.q1, -1))[: 2 if two else 1]:
+        at = plot.p0
+        while plot.p1 - at >= least:
+            width = min(rng.uniform(least, most), plot.p1 - at)
+            width = plot.p1 - at if plot.p1 - at - width < least else width
+            cut.append(Parcel(at, at + width, front, into, depth))
+            at += width
+    return cut

@@ -1,0 +1,144 @@
+"""Draws objects into a canvas: what each looks like from above and how high it is."""
+
+from __future__ import annotations
+
+from math import pi
+
+import numpy as np
+from jaxtyping import Float32
+
+from reliefseg.generate.canvas import Canvas, Stencil
+from reliefseg.generate.noise import value_noise
+from reliefseg.generate.objects import Building, Car, Roof, Surface, TownPlan, Tree
+from reliefseg.generate.spectra import GLASS, TEXTURES, Material, Spectrum
+from reliefseg.generate.streets import Pose
+
+NO_TRUNK_ON = (Material.ASPHALT, Material.MARKING, Material.ROOF, Material.CAR, Material.CLUTTER, Material.PAVING)
+TILE_ROW_M = 0.34
+"""Height of a row of roof tiles as seen from above, metres."""
+
+
+def draw_town(canvas: Canvas, plan: TownPlan, rng: np.random.Generator) -> None:
+    """Draws everything that stands in the plan, crowns of trees last."""
+    for surface in plan.surfaces:
+        draw_surface(canvas, surface)
+    for car in plan.cars:
+        draw_car(canvas, car)
+    for building in plan.buildings:
+        draw_building(canvas, building)
+    grown = [tree for tree in plan.trees if _can_grow(canvas, tree)]
+    clumps = value_noise(rng, canvas.shape, 0.9 / canvas.gsd) + 0.6 * value_noise(rng, canvas.shape, 0.35 / canvas.gsd)
+    for tree in grown:
+        draw_tree(canvas, tree, clumps)
+
+
+def draw_surface(canvas: Canvas, surface: Surface) -> None:
+    """A rectangle of another material, as high above the ground as it says."""
+    stencil = canvas.stencil(surface.pose, surface.length / 2, surface.width / 2)
+    if stencil is None:
+        return
+    where = _within(stencil, surface.length / 2, surface.width / 2)
+    canvas.paint(stencil, where, surface.material, surface.spectrum)
+    if surface.height > 0:
+        canvas.lift(stencil, where, canvas.ground[stencil.at] + np.float32(surface.height))
+
+
+def draw_building(canvas: Canvas, building: Building) -> None:
+    """A roof of one shape over a rectangle, level on sloping ground; a chimney where there is one."""
+    half = building.length / 2, building.width / 2
+    stencil = canvas.stencil(building.pose, *half)
+    if stencil is None:
+        return
+    where = _within(stencil, *half)
+    heights = roof_heights(building, stencil)
+    shade = _tile_rows(building, stencil, canvas.gsd)
+    base = canvas.ground[canvas.pixel(building.pose.down, building.pose.right)]
+    canvas.paint(stencil, where, Material.ROOF, building.spectrum, shade)
+    canvas.lift(stencil, where, base + heights)
+    if building.chimney is not None:
+        _draw_chimney(canvas, building, building.chimney, base)
+
+
+def roof_heights(building: Building, stencil: Stencil) -> Float32[np.ndarray, "height width"]:
+    """Metres from a building's foot to its roof."""
+    inwards = building.width / 2 - np.abs(stencil.across)
+    if building.roof is Roof.FLAT:
+        edge = np.minimum(inwards, building.length / 2 - np.abs(stencil.along))
+        return np.where(edge < 0.3, building.eave + 0.25, building.eave).astype(np.float32)
+    if building.roof is Roof.HIP:
+        inwards = np.minimum(inwards, building.length / 2 - np.abs(stencil.along))
+    return (building.eave + building.pitch * np.maximum(inwards, 0)).astype(np.float32)
+
+
+def _tile_rows(building: Building, stencil: Stencil, gsd: float) -> Float32[np.ndarray, "height width"] | None:
+    """The rows of a pitched roof's tiles, where pixels are small enough to show them."""
+    if building.roof is Roof.FLAT or gsd > TILE_ROW_M / 2.5:
+        return None
+    return 1 + np.float32(0.06) * np.sin(stencil.across * np.float32(2 * pi / TILE_ROW_M))
+
+
+def _draw_chimney(canvas: Canvas, building: Building, at: float, base: np.float32) -> None:
+    pose = building.pose.moved(at * building.length * (building.roof is Roof.GABLE), 0.7)
+    stencil = canvas.stencil(pose, 0.45, 0.35)
+    if stencil is None:
+        return
+    where = _within(stencil, 0.45, 0.35)
+    canvas.paint(stencil, where, Material.ROOF, building.spectrum.towards(Spectrum(0.2, 0.16, 0.13, 0.12), 0.7))
+    top = base + np.float32(building.eave + building.pitch * building.width / 2 + 0.6)
+    canvas.lift(stencil, where, np.full_like(stencil.along, top))
+
+
+def draw_car(canvas: Canvas, car: Car) -> None:
+    """Bonnet, windows and roof; on whatever lies there."""
+    half = car.length / 2, car.width / 2
+    stencil = canvas.stencil(car.pose, *half)
+    if stencil is None:
+        return
+    ahead, aside = np.abs(stencil.along) / half[0], np.abs(stencil.across) / half[1]
+    where = (ahead**4 + aside**4 < 1.15) & (ahead < 1) & (aside < 1)
+    canvas.paint(stencil, where, Material.CAR, car.spectrum)
+    position = stencil.along / half[0]
+    cabin = (position > -0.82) & (position < 0.35) & (aside < 0.9)
+    roof = (position > -0.55) & (position < 0.05) & (aside < 0.78)
+    canvas.paint(stencil, where & cabin & ~roof, Material.CAR, GLASS)
+    height = np.where(roof, 1.48, np.where(cabin, 1.25, 0.92)).astype(np.float32)
+    canvas.lift(stencil, where, canvas.ground[stencil.at] + height)
+
+
+def _can_grow(canvas: Canvas, tree: Tree) -> bool:
+    """Whether a tree's trunk stands on soil, lawn or pavement; those beside the canvas are left out."""
+    if not canvas.holds(tree.down, tree.right):
+        return False
+    return canvas.material[canvas.pixel(tree.down, tree.right)] not in NO_TRUNK_ON
+
+
+def draw_tree(canvas: Canvas, tree: Tree, clumps: Float32[np.ndarray, "height width"]) -> None:
+    """A rounded or conical crown with clumps of leaves, over whatever is lower."""
+    reach = tree.radius * 1.3
+    stencil = canvas.stencil(Pose(tree.down, tree.right, 0.0), reach, reach)
+    if stencil is None:
+        return
+    rough = clumps[stencil.at]
+    bearing = np.arctan2(stencil.across, stencil.along)
+    outline = 1 + tree.lobes[1] * (np.sin(3 * bearing + tree.lobes[0]) + 0.6 * np.sin(5 * bearing - tree.lobes[0]))
+    out = np.hypot(stencil.along, stencil.across) / (tree.radius * outline) * (1 - 0.09 * rough)
+    rise = 1 - out if tree.conifer else np.sqrt(np.maximum(0, 1 - out * out))
+    foot = 0.12 if tree.conifer else 0.42
+    above = tree.height * (foot + (1 - foot) * rise) + (0.075 * tree.radius) * rough
+    elevation = (canvas.ground[canvas.pixel(tree.down, tree.right)] + above).astype(np.float32)
+    where = (out < 1) & (elevation > canvas.surface[stencil.at])
+    shade = np.maximum(0.5, 1 + 0.14 * rough).astype(np.float32)
+    canvas.paint(stencil, where, Material.CROWN, tree.spectrum, shade)
+    canvas.lift(stencil, where, elevation)
+
+
+def weather(canvas: Canvas, rng: np.random.Generator) -> None:
+    """Gives each material its texture: fine grain, patches of half a metre, patches of several metres."""
+    factor = np.ones(canvas.shape, np.float32)
+    for strength, cell_m in zip(TEXTURES.T, (0.12, 0.6, 7.0), strict=True):
+        factor += strength[canvas.material] * value_noise(rng, canvas.shape, cell_m / canvas.gsd)
+    canvas.albedo[:] *= np.maximum(factor, 0.3)
+
+
+def _within(stencil: Stencil, half_along: float, half_across: float) -> np.ndarray:
+    return (np.abs(stencil.along) <= half_along) & (np.abs(stencil.across) <= half_across)

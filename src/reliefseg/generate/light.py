@@ -1,0 +1,96 @@
+"""Light: the shadows that heights cast, the shading of slopes, the dimness beside walls."""
+
+from __future__ import annotations
+
+from math import cos, radians, sin
+
+import numpy as np
+from jaxtyping import Bool, Float32
+from scipy import ndimage
+
+from reliefseg.generate.character import Sun
+
+SKYLIGHT = {"nir": 0.13, "red": 0.17, "green": 0.21, "blue": 0.27}
+"""Share of the light on level ground that comes from the sky, not the sun: what is left in shadow."""
+WALL = 3.0
+"""A slope steeper than this (metres up per metre) is a wall, which a view from straight above does not see."""
+
+
+def overshadowed(
+    surface: Float32[np.ndarray, "height width"], gsd: float, sun: Sun
+) -> Float32[np.ndarray, "height width"]:
+    """How many metres of each pixel lie in shadow: 0 in the sun, at the foot of a sunless wall its whole height.
+
+    The surface is sheared so that rays run down its rows; one running maximum then finds, for every pixel, the
+    highest ray that anything nearer the sun stops. Exact to half a pixel at any length of shadow.
+    """
+    if abs(sun.down) < abs(sun.right):
+        turned = Sun(90 - sun.azimuth - 180, sun.elevation)  # rows and columns change places
+        return overshadowed(np.ascontiguousarray(surface.T), gsd, turned).T
+    if sun.down < 0:
+        return overshadowed(surface[::-1], gsd, Sun(180 - sun.azimuth, sun.elevation))[::-1]
+    shifts = np.rint(np.arange(len(surface)) * (sun.right / sun.down)).astype(int)
+    shifts -= shifts.min()
+    climb = np.float32(gsd * sun.rise / sun.down) * np.arange(len(surface), dtype=np.float32)[:, None]
+    rays = _sheared(surface - climb, shifts)
+    horizon = np.maximum.accumulate(rays[::-1], axis=0)[::-1]
+    return np.maximum(0, _unsheared(horizon, shifts, surface.shape[1]) + climb - surface)
+
+
+def sunlit(
+    shadow_m: Float32[np.ndarray, "height width"], leafy: Bool[np.ndarray, "height width"]
+) -> Float32[np.ndarray, "height width"]:
+    """How much of the sun each pixel sees, 0 … 1: shadows have an edge of 0.15 m in height.
+
+    Crowns let light through: on them it fades over 2 m, and a fifth of it stays.
+    """
+    return np.where(leafy, 1 - 0.8 * np.minimum(shadow_m / 2, 1), 1 - np.minimum(shadow_m / 0.15, 1)).astype(np.float32)
+
+
+def _sheared(plane: Float32[np.ndarray, "height width"], shifts: np.ndarray) -> Float32[np.ndarray, "height wider"]:
+    """Each row moved left by its shift, in a frame wide enough; what is unknown is as low as can be."""
+    most = int(shifts.max())
+    out = np.full((plane.shape[0], plane.shape[1] + most), -np.inf, np.float32)
+    for row, shift in enumerate(shifts.tolist()):
+        out[row, most - shift : most - shift + plane.shape[1]] = plane[row]
+    return out
+
+
+def _unsheared(
+    plane: Float32[np.ndarray, "height wider"], shifts: np.ndarray, width: int
+) -> Float32[np.ndarray, "height width"]:
+    most = int(shifts.max())
+    return np.stack([plane[row, most - s : most - s + width] for row, s in enumerate(shifts.tolist())])
+
+
+def incidence(
+    surface: Float32[np.ndarray, "height width"], gsd: float, sun: Sun
+) -> Float32[np.ndarray, "height width"]:
+    """Sunlight on each pixel's slope, relative to level ground (1); 0 on slopes turned away. Walls count as level."""
+    down, right = (_slope(surface, gsd, axis) for axis in (0, 1))
+    level = cos(radians(sun.elevation)) / sin(radians(sun.elevation))
+    facing = 1 - np.float32(level) * (down * np.float32(sun.down) + right * np.float32(sun.right))
+    return np.maximum(0, facing) / np.sqrt(1 + down * down + right * right)
+
+
+def _slope(surface: Float32[np.ndarray, "height width"], gsd: float, axis: int) -> Float32[np.ndarray, "height width"]:
+    """Metres up per metre along an axis, the gentler of the two sides of each pixel; 0 on walls."""
+    steps = np.diff(surface, axis=axis) / np.float32(gsd)
+    before = np.concatenate([steps.take([0], axis), steps], axis)
+    after = np.concatenate([steps, steps.take([-1], axis)], axis)
+    before[np.abs(before) > WALL] = 0
+    after[np.abs(after) > WALL] = 0
+    return np.clip((before + after) / 2, -1.6, 1.6)
+
+
+def openness(
+    surface: Float32[np.ndarray, "height width"], gsd: float, reach_m: float = 2.5
+) -> Float32[np.ndarray, "height width"]:
+    """How much of the sky each pixel sees, 0.4 … 1: less beside what is higher within some `reach_m` metres."""
+    step = max(1, round(0.4 / gsd))
+    coarse = surface[::step, ::step]
+    around = ndimage.gaussian_filter(coarse, reach_m / (step * gsd), truncate=2.5)
+    rows = np.minimum(np.arange(surface.shape[0]) // step, coarse.shape[0] - 1)
+    cols = np.minimum(np.arange(surface.shape[1]) // step, coarse.shape[1] - 1)
+    above = around[rows][:, cols] - surface
+    return np.exp(-np.clip(above, 0, 6) * np.float32(0.16)).astype(np.float32)

@@ -1,0 +1,275 @@
+"""Generated scenes: the same for the same seed, true to the sun, and a data set that loads."""
+
+import hashlib
+import tomllib
+from math import hypot
+
+import numpy as np
+import pytest
+import rasterio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from scipy import ndimage
+
+from reliefseg.errors import InputError
+from reliefseg.generate import BANDS, CLASSES, GenerateSettings, Sun, generate_dataset, generate_scene, split_counts
+from reliefseg.generate.light import overshadowed
+from reliefseg.generate.noise import value_noise
+from reliefseg.raster import load_dataset, overlaps_across_splits
+
+RGB = ("red", "green", "blue")
+PAVED, BUILDING, LOW, TREE, CAR = range(5)
+
+
+@pytest.fixture(scope="module")
+def scenes():
+    return [generate_scene(7, index, 384, 0.25, RGB) for index in range(6)]
+
+
+def digest(folder):
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def same(one, other):
+    return all(np.array_equal(a, b) for a, b in zip(one[:4], other[:4], strict=True))
+
+
+def test_a_scene_is_the_same_alone_and_in_any_order():
+    there = [generate_scene(3, i, 96, 0.2, RGB) for i in (0, 1, 2)]
+    back = [generate_scene(3, i, 96, 0.2, RGB) for i in (2, 1, 0)][::-1]
+    assert all(same(a, b) for a, b in zip(there, back, strict=True))
+    assert not same(there[0], there[1])
+    assert not same(there[0], generate_scene(4, 0, 96, 0.2, RGB))
+
+
+def test_shapes_types_and_bands():
+    scene = generate_scene(0, 0, 80, 0.3, BANDS)
+    assert scene.bands.shape == (4, 80, 80)
+    assert scene.bands.dtype == np.uint8
+    assert scene.labels.shape == scene.dsm.shape == scene.ground.shape == (80, 80)
+    assert scene.dsm.dtype == scene.ground.dtype == np.float32
+    assert set(np.unique(scene.labels)) <= {0, 1, 2, 3, 4, 255}
+
+
+@pytest.mark.parametrize("gsd", [0.02, 0.05, 0.5])
+def test_small_scenes_at_any_ground_sampling_distance(gsd):
+    scene = generate_scene(1, 5, 128, gsd, RGB)
+    assert scene.bands.std() > 3
+    assert np.isfinite(scene.dsm).all()
+    assert np.isfinite(scene.ground).all()
+    assert (scene.dsm - scene.ground).min() > -1
+
+
+def test_class_shares_are_those_of_a_town(scenes):
+    labels = np.stack([scene.labels for scene in scenes])
+    shares = np.bincount(labels.ravel(), minlength=256) / labels.size
+    for label, low, high in ((PAVED, 0.2, 0.45), (BUILDING, 0.15, 0.4), (LOW, 0.15, 0.45), (TREE, 0.06, 0.35)):
+        assert low < shares[label] < high
+    assert 0.005 < shares[CAR] < 0.05
+    assert shares[255] < 0.02
+
+
+def test_heights_belong_to_their_classes(scenes):
+    for scene in scenes:
+        height = scene.dsm - scene.ground
+        assert np.percentile(height[scene.labels == BUILDING], 0.1) > 2
+        assert height[scene.labels == BUILDING].max() < 30
+        assert np.median(height[scene.labels == TREE]) > 2
+        assert np.abs(height[scene.labels == PAVED]).max() < 0.01
+        cars = height[scene.labels == CAR]
+        assert 0.8 < cars.min() <= cars.max() < 1.6
+        assert height[scene.labels == LOW].max() < 2
+
+
+def test_cars_have_the_size_of_cars():
+    labels = np.stack([generate_scene(2, i, 400, 0.12, RGB).labels for i in range(3)])
+    sizes = [
+        np.bincount(ndimage.label(plane == CAR)[0].ravel())[1:] * 0.12**2 for plane in labels if (plane == CAR).any()
+    ]
+    assert 6 < np.percentile(np.concatenate(sizes), 75) < 10
+
+
+def test_shadows_lie_on_the_side_away_from_the_sun(scenes):
+    """Ground a few metres beyond a building is darker away from the sun than towards it."""
+    for scene in scenes:
+        brightness = scene.bands.mean(0)
+        building = scene.labels == BUILDING
+        flat = np.abs(scene.dsm - scene.ground) < 0.1
+        step = 2.0 / 0.25
+        rows, cols = round(step * scene.sun.down), round(step * scene.sun.right)
+        lit = np.roll(building, (rows, cols), (0, 1)) & flat
+        dark = np.roll(building, (-rows, -cols), (0, 1)) & flat
+        both = lit & dark
+        assert brightness[dark & ~both].mean() < 0.75 * brightness[lit & ~both].mean()
+
+
+@settings(max_examples=25, deadline=None)
+@given(azimuth=st.floats(0, 360), elevation=st.floats(20, 70))
+def test_a_mast_casts_its_shadow_where_the_sun_puts_it(azimuth, elevation):
+    sun = Sun(azimuth, elevation)
+    surface = np.zeros((121, 121), np.float32)
+    surface[60:63, 60:63] = 6.0
+    rows, cols = np.nonzero((overshadowed(surface, 0.25, sun) > 0.3) & (surface == 0))
+    away = (61 - rows) * sun.down + (61 - cols) * sun.right
+    aside = (61 - rows) * sun.right - (61 - cols) * sun.down
+    assert away.min() > 0
+    assert np.abs(aside).max() < 3.5
+    reach = 6 / sun.rise / 0.25
+    inside = 60 / max(abs(sun.down), abs(sun.right))
+    assert away.max() == pytest.approx(min(reach * 0.95, inside), abs=3.5)
+
+
+def test_scenes_differ_in_light_and_colour(scenes):
+    suns = np.array([scene.sun for scene in scenes])
+    assert np.ptp(suns[:, 0]) > 20
+    assert np.ptp(suns[:, 1]) > 5
+    lawns = np.array([scene.bands[:, scene.labels == LOW].mean(1) for scene in scenes])
+    assert (np.ptp(lawns, axis=0) > 12).all()
+
+
+def test_vegetation_shines_in_near_infrared():
+    scene = generate_scene(5, 0, 256, 0.25, ("nir", "red", "green"))
+    nir, red, _ = scene.bands.astype(float)
+    index = (nir - red) / (nir + red)
+    assert index[scene.labels == TREE].mean() > index[scene.labels == PAVED].mean() + 0.15
+
+
+def test_noise_keeps_its_deviation():
+    rng = np.random.default_rng(0)
+    for cell in (0.5, 4.0, 11.3):
+        assert value_noise(rng, (300, 200), cell).std() == pytest.approx(1, abs=0.15)
+
+
+@pytest.mark.parametrize(
+    ("scenes", "expected"),
+    [
+        (36, (3, 23, 3, 7)),
+        (12, (1, 8, 1, 2)),
+        (72, (6, 46, 6, 14)),
+        (4, (1, 1, 1, 1)),
+        (3, (1, 1, 0, 1)),
+        (2, (1, 0, 0, 1)),
+        (1, (1, 0, 0, 0)),
+    ],
+)
+def test_splits_mirror_the_original(scenes, expected):
+    assert tuple(split_counts(scenes).values()) == expected
+    assert list(split_counts(scenes)) == ["pixel_labelled", "tile_labelled", "validation", "test"]
+
+
+SMALL = GenerateSettings(scenes=5, size=96, gsd=0.4, seed=11, bands="red green blue")
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    told = []
+    out = generate_dataset(tmp_path_factory.mktemp("generated") / "a", SMALL, lambda done, of: told.append((done, of)))
+    assert told == [(i, 5) for i in range(1, 6)]
+    return out
+
+
+def test_the_same_settings_give_the_same_bytes(dataset, tmp_path):
+    before = digest(dataset)
+    assert len(before) == 5 * 4 + 1
+    assert digest(generate_dataset(tmp_path / "b", SMALL)) == before
+    assert digest(generate_dataset(dataset, SMALL)) == before
+
+
+def test_the_data_set_loads_and_says_what_was_made(dataset):
+    loaded = load_dataset(dataset)
+    assert loaded.bands == RGB
+    assert loaded.classes == CLASSES
+    assert {name: len(scenes) for name, scenes in loaded.splits.items()} == {
+        "pixel_labelled": 1,
+        "tile_labelled": 2,
+        "validation": 1,
+        "test": 1,
+    }
+    for index, (name, scene) in enumerate(loaded.scenes.items()):
+        made = generate_scene(11, index, 96, 0.4, RGB)
+        assert name == f"town_{index:03d}"
+        assert scene.grid.gsd == pytest.approx(0.4)
+        assert scene.grid.crs.to_epsg() == 25832
+        assert np.array_equal(scene.read_bands(), made.bands)
+        assert np.array_equal(scene.read_labels(), made.labels)
+        assert np.allclose(scene.read_heights(), made.dsm - made.ground)
+    assert len(loaded.tile_labels()) == 2
+    assert not overlaps_across_splits(loaded)
+
+
+def test_footprints_never_touch(dataset):
+    centres = []
+    for path in sorted((dataset / "images").iterdir()):
+        with rasterio.open(path) as image:
+            assert image.profile["tiled"]
+            centres.append((image.bounds.left + image.bounds.right, image.bounds.top + image.bounds.bottom))
+    apart = [hypot(a[0] - b[0], a[1] - b[1]) / 2 for i, a in enumerate(centres) for b in centres[:i]]
+    assert min(apart) >= 2 * 96 * 0.4
+
+
+def test_one_scene_and_many_are_made_alike(dataset, tmp_path):
+    fewer = generate_dataset(tmp_path / "c", SMALL.model_copy(update={"scenes": 2}))
+    made, before = digest(fewer), digest(dataset)
+    assert all(made[name] == before[name] for name in made if name.endswith(".tif"))
+
+
+def test_an_interruption_leaves_nothing_under_a_final_name(tmp_path):
+    def stop(done, of):
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        generate_dataset(tmp_path, SMALL, stop)
+    left = {path.name for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {"town_000.tif", "town_001.tif"}
+    generate_dataset(tmp_path, SMALL)
+    assert tomllib.loads((tmp_path / "dataset.toml").read_text())["tile_labels"]["size"] == 96
+
+
+def test_a_folder_with_something_else_is_refused(dataset, tmp_path):
+    before = digest(dataset)
+    with pytest.raises(InputError, match=r"holds another data set \(dataset.toml differs\)"):
+        generate_dataset(dataset, SMALL.model_copy(update={"seed": 12}))
+    assert digest(dataset) == before
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "mine.tif").touch()
+    with pytest.raises(InputError, match=r"files of something else: images/mine\.tif; give a new or an empty folder"):
+        generate_dataset(tmp_path, SMALL)
+    with pytest.raises(InputError, match="is a file; give a new or an empty folder"):
+        generate_dataset(tmp_path / "images" / "mine.tif", SMALL)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"scenes": 0}, r"generate: scenes: 0: should be greater than or equal to 1"),
+        ({"size": 20}, r"generate: size: 20: should be greater than or equal to 64"),
+        ({"gsd": 3.0}, r"generate: gsd: 3.0: should be less than or equal to 0.5"),
+        ({"seed": -1}, r"generate: seed: -1: should be greater than or equal to 0"),
+        ({"bands": "red"}, r"generate: bands: 'red': .*'nir red green' or 'red green blue'"),
+        ({"szie": 100}, r"generate: szie: unknown key; did you mean 'size'\?"),
+    ],
+)
+def test_wrong_settings_are_named(values, message):
+    with pytest.raises(InputError, match=message):
+        GenerateSettings.checked(**values)
+
+
+def test_all_wrong_settings_are_told_at_once():
+    with pytest.raises(InputError) as told:
+        GenerateSettings.checked(scenes=0, size="large", colour=1)
+    assert len(told.value.offences) == 3
+
+
+def test_settings_take_no_other_key():
+    with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
+        GenerateSettings(roofs=3)
+
+
+def test_unknown_bands_are_named():
+    with pytest.raises(InputError, match="bands: 'gren' cannot be generated; did you mean 'green'"):
+        generate_scene(0, 0, 64, 0.3, ("red", "gren"))
+    with pytest.raises(InputError, match="bands: none given; expected some of nir, red, green, blue"):
+        generate_scene(0, 0, 64, 0.3, ())
