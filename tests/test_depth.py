@@ -296,10 +296,11 @@ def test_nodata_shows_the_median_colour_and_edges_are_mirrored(tmp_path):
 
 
 @st.composite
-def plans(draw: st.DrawFn) -> Plan:
-    window = draw(st.integers(2, 40))
-    overlap = draw(st.integers(1, window // 2))
-    return Plan(draw(st.integers(1, 150)), draw(st.integers(1, 150)), window, overlap)
+def plans(draw: st.DrawFn, smallest_window: int = 2, smallest_overlap: int = 1, smallest_scene: int = 1) -> Plan:
+    window = draw(st.integers(smallest_window, 40))
+    overlap = draw(st.integers(smallest_overlap, window // 2))
+    extents = st.integers(smallest_scene, 4 * window)
+    return Plan(draw(extents), draw(extents), window, overlap)
 
 
 @given(plans())
@@ -331,8 +332,8 @@ def field(height: int, width: int) -> np.ndarray:
     """Ground with houses on it and a little noise."""
     rng = np.random.default_rng(3)
     heights = rng.normal(0, 0.02, (height, width))
-    for _ in range(height * width // 400):
-        r, c = rng.integers(0, height - 12), rng.integers(0, width - 12)
+    for _ in range(1 + height * width // 400):
+        r, c = rng.integers(0, height), rng.integers(0, width)
         heights[r : r + rng.integers(4, 12), c : c + rng.integers(4, 12)] += rng.uniform(1, 4)
     return heights.astype(np.float32)
 
@@ -344,7 +345,7 @@ def looking_at(heights: np.ndarray, plan: Plan, change: Any = lambda values: val
     return lambda w: np.float32(change(padded[w.row + edge :, w.col + edge :][: w.height, : w.width]))
 
 
-@given(plans().filter(lambda plan: min(plan.height, plan.width) >= 20))
+@given(plans(smallest_window=16, smallest_overlap=4, smallest_scene=16))
 @settings(max_examples=30, deadline=None)
 def test_an_identity_network_gives_the_source_back(plan):
     heights = field(plan.height, plan.width)
@@ -357,7 +358,7 @@ def test_scales_and_shifts_of_windows_are_undone(seed):
     rng = np.random.default_rng(seed)
     plan = Plan(150, 190, 56, 20)
     heights = field(plan.height, plan.width)
-    change = lambda values: np.exp(rng.uniform(-1, 1)) * values + rng.uniform(-5, 5)  # noqa: E731
+    change = lambda values: np.exp(rng.uniform(-0.75, 0.75)) * values + rng.uniform(-5, 5)  # noqa: E731
     seen = blend(plan, looking_at(heights, plan, change))
     assert np.corrcoef(seen.ravel(), heights.ravel())[0, 1] > 0.999
 
@@ -400,7 +401,7 @@ def test_a_real_network_gives_depth(tmp_path, tiny):
     np.testing.assert_array_equal(np.isnan(depth), ~scene.read_valid())
     known = depth[np.isfinite(depth)]
     assert (known.min(), known.max()) == (0, 1)
-    assert 0.005 < (known == 0).mean() < 0.02
+    assert 0.005 < (known == 1).mean() < 0.02
     assert ticks[-1] == (6, 6)
     with rasterio.open(paths["s"]) as dataset:
         tags = dataset.tags()
@@ -619,7 +620,7 @@ def test_a_model_that_is_not_here(tmp_path, model, message, monkeypatch):
 
 
 @pytest.mark.parametrize("fault", [ConnectionError("no route to host"), ValueError("bad id"), None])
-def test_a_hub_that_cannot_be_reached(tmp_path, tiny, monkeypatch, fault):
+def test_a_hub_that_cannot_be_reached(tmp_path, tiny, red, monkeypatch, fault):
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     asked: list[bool] = []

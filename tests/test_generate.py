@@ -16,7 +16,7 @@ from reliefseg.errors import InputError
 from reliefseg.generate import BANDS, CLASSES, GenerateSettings, Sun, generate_dataset, generate_scene, split_counts
 from reliefseg.generate.light import overshadowed
 from reliefseg.generate.noise import value_noise
-from reliefseg.raster import load_dataset, overlaps_across_splits
+from reliefseg.raster import load_dataset
 
 RGB = ("red", "green", "blue")
 PAVED, BUILDING, LOW, TREE, CAR = range(5)
@@ -196,7 +196,6 @@ def test_the_data_set_loads_and_says_what_was_made(dataset):
         assert np.array_equal(scene.read_labels(), made.labels)
         assert np.allclose(scene.read_heights(), made.dsm - made.ground)
     assert len(loaded.tile_labels()) == 2
-    assert not overlaps_across_splits(loaded)
 
 
 def test_footprints_never_touch(dataset):

@@ -23,7 +23,7 @@ from reliefseg.cli.common import (
 )
 from reliefseg.cli.figures import metrics_table
 from reliefseg.raster import load_dataset
-from reliefseg.workflow import pretrain_run, refuse_errors, run_all, run_demo, train_run
+from reliefseg import workflow
 
 
 def pretrain(
@@ -33,8 +33,8 @@ def pretrain(
     """Learn from tile labels alone: which classes does a tile show?"""
     teller = Teller(quiet)
     settings = settings_for(preset, config, assign, teller)
-    refuse_errors(dataset, teller)
-    encoder = pretrain_run(load_dataset(dataset, cache), out, settings, resume=resume, say=teller)
+    workflow.refuse_errors(dataset, teller)
+    encoder = workflow.pretrain(load_dataset(dataset, cache), out, settings, resume=resume, say=teller)
     result(as_json, {"run": str(out), "encoder": str(encoder)}, f"encoder: {encoder}")
 
 
@@ -45,8 +45,8 @@ def train(
     """Train: depth, pretraining and adversarial training, whatever is missing."""
     teller = Teller(quiet)
     settings = settings_for(preset, config, assign, teller)
-    refuse_errors(dataset, teller)
-    model = train_run(load_dataset(dataset, cache), out, settings, resume=resume, say=teller)
+    workflow.refuse_errors(dataset, teller)
+    model = workflow.train(load_dataset(dataset, cache), out, settings, resume=resume, say=teller)
     result(as_json, {"run": str(out), "model": str(model)}, f"model: {model}")
 
 
@@ -57,7 +57,7 @@ def run(
     """Check, train, evaluate and report in one go."""
     teller = Teller(quiet)
     settings = settings_for(preset, config, assign, teller)
-    done = run_all(dataset, out, settings, cache=cache, resume=resume, say=teller)
+    done = workflow.run_all(dataset, out, settings, cache=cache, resume=resume, say=teller)
     text = "\n".join(metrics_table(m) for m in done.metrics.values())
     result(as_json, {"report": str(done.report), "metrics": done.metrics}, f"{text}\nreport: {done.report}")
 
@@ -68,6 +68,6 @@ def demo(
     quiet: Quiet = False,
 ) -> None:
     """Generate scenes and do everything on them."""
-    done = run_demo(out, say=Teller(quiet))
+    done = workflow.run_demo(out, say=Teller(quiet))
     text = "\n".join(metrics_table(m) for m in done.metrics.values())
     result(as_json, {"report": str(done.report), "metrics": done.metrics}, f"{text}\nreport: {done.report}")

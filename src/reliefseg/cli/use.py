@@ -11,9 +11,7 @@ from reliefseg.cli.common import Cache, DataSet, Json, Quiet, Teller, result
 from reliefseg.cli.figures import metrics_table
 from reliefseg.evaluation.report import write_report
 from reliefseg.raster import load_dataset
-from reliefseg.workflow import evaluate as evaluate_run
-from reliefseg.workflow import find_scenes
-from reliefseg.workflow import predict as predict_scenes
+from reliefseg import workflow
 
 Run = Annotated[Path, typer.Argument(help="Run folder.")]
 
@@ -27,7 +25,7 @@ def evaluate(
     quiet: Quiet = False,
 ) -> None:
     """Figures and pictures on the scenes of a split."""
-    metrics = evaluate_run(run, load_dataset(dataset, cache), split, say=Teller(quiet))
+    metrics = workflow.evaluate(run, load_dataset(dataset, cache), split, say=Teller(quiet))
     report = write_report(run)
     result(as_json, metrics, f"{metrics_table(metrics)}\nreport: {report}")
 
@@ -41,5 +39,5 @@ def predict(
     quiet: Quiet = False,
 ) -> None:
     """Georeferenced class maps of whole scenes."""
-    maps = predict_scenes(run, find_scenes(scenes), out, cache=cache, say=Teller(quiet))
+    maps = workflow.predict(run, workflow.find_scenes(scenes), out, cache=cache, say=Teller(quiet))
     result(as_json, {"maps": [str(m) for m in maps]}, "\n".join(str(m) for m in maps))

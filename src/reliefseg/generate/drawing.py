@@ -39,8 +39,7 @@ def draw_surface(canvas: Canvas, surface: Surface) -> None:
         return
     where = _within(stencil, surface.length / 2, surface.width / 2)
     canvas.paint(stencil, where, surface.material, surface.spectrum)
-    if surface.height > 0:
-        canvas.lift(stencil, where, canvas.ground[stencil.at] + np.float32(surface.height))
+    canvas.lift(stencil, where, canvas.ground[stencil.at] + np.float32(surface.height))
 
 
 def draw_building(canvas: Canvas, building: Building) -> None:

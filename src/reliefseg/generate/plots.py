@@ -34,7 +34,7 @@ def _detached(draft: Draft, parcel: Parcel) -> None:
     length = min(parcel.width - 4.5, rng.uniform(8.5, 14))
     width = min(parcel.depth - 7, rng.uniform(8, 11.5))
     setback = rng.uniform(2.5, max(3.0, min(6.5, parcel.depth - width - 3)))
-    side = rng.choice((-1, 1))
+    side = 1 if rng.random() < 0.5 else -1
     middle = (parcel.p0 + parcel.p1) / 2 + side * max(0.0, (parcel.width - length) / 2 - 1.2)
     _house(draft, draft.on(parcel, middle, setback + width / 2), length, width)
     free = middle - side * (length / 2 + 0.2), parcel.p0 if side > 0 else parcel.p1

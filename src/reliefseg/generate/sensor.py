@@ -32,5 +32,11 @@ def expose(
         gain = np.float32(GAIN * character.exposure * character.balance[BANDS.index(band)])
         tone = np.power(gain * light + np.float32(HAZE[band] * character.haze), np.float32(GAMMA * character.contrast))
         noise = rng.standard_normal(tone.shape, dtype=np.float32) * np.float32(character.noise)
-        planes.append(np.clip(np.rint(255 * tone + noise), 1, 255).astype(np.uint8))
+        planes.append(np.clip(np.rint(255 * _shoulder(tone) + noise), 1, 255).astype(np.uint8))
     return np.stack(planes)
+
+
+def _shoulder(tone: Float32[np.ndarray, "height width"]) -> Float32[np.ndarray, "height width"]:
+    """A tone curve that bends before white, so that light roofs keep their texture."""
+    over = np.maximum(0, tone - np.float32(0.7))
+    return np.minimum(tone, np.float32(0.7)) + over / (1 + over / np.float32(0.3))

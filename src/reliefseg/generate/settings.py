@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -42,7 +42,7 @@ class GenerateSettings(BaseModel):
         return min(TILE, self.size)
 
     @classmethod
-    def checked(cls, **values: Any) -> Self:
+    def checked(cls, **values: Any) -> GenerateSettings:
         """The settings from loose values; an `InputError` names all that are wrong and what they may be."""
         try:
             return cls(**values)

@@ -5,7 +5,7 @@ from reliefseg.workflow.evaluating import evaluate
 from reliefseg.workflow.predicting import Model, find_scenes, load_model, predict
 from reliefseg.workflow.preparing import make_depth_rasters
 from reliefseg.workflow.running import RunResult, refuse_errors, run_all
-from reliefseg.workflow.training import pretrain_run, train_run
+from reliefseg.workflow.training import pretrain, train
 
 __all__ = [
     "Model",
@@ -15,9 +15,9 @@ __all__ = [
     "load_model",
     "make_depth_rasters",
     "predict",
-    "pretrain_run",
+    "pretrain",
     "refuse_errors",
     "run_all",
     "run_demo",
-    "train_run",
+    "train",
 ]

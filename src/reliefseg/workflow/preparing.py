@@ -59,6 +59,12 @@ def depth_rasters(
         return make_depth(scenes, settings, cache, tick)
 
 
+def make_depth_rasters(dataset: Dataset, settings: Settings, say: Sayer = SILENT) -> Mapping[str, Path]:
+    """Depth rasters of all scenes of a data set, by name; empty where the source comes out as `none`."""
+    depth = with_depth_resolved(settings, dataset).depth
+    return depth_rasters(list(dataset.scenes.values()), depth, dataset.cache, say)
+
+
 def prepare(dataset: Dataset, settings: Settings, device: torch.device, say: Sayer = SILENT) -> Preparation:
     """Reads the training splits and validation scenes; nothing of the test split is touched."""
     labelled = dataset.split("pixel_labelled")

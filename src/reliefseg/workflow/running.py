@@ -12,7 +12,7 @@ from reliefseg.evaluation.report import write_report
 from reliefseg.raster import check_dataset, load_dataset
 from reliefseg.workflow.evaluating import evaluate
 from reliefseg.workflow.saying import SILENT, Sayer
-from reliefseg.workflow.training import train_run
+from reliefseg.workflow.training import train
 
 CHECKED_SPLITS = ("test", "validation")
 
@@ -31,7 +31,7 @@ def run_all(
     """Checks the data set, trains, evaluates on validation and, once, on test scenes, and writes the report."""
     refuse_errors(dataset, say)
     data = load_dataset(dataset, cache)
-    train_run(data, run, settings, resume=resume, say=say)
+    train(data, run, settings, resume=resume, say=say)
     metrics = {split: evaluate(run, data, split, say=say) for split in CHECKED_SPLITS if data.split(split)}
     if not metrics:
         say.note("no split with labels to evaluate on: the report has no figures")

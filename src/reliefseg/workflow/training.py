@@ -24,7 +24,8 @@ from reliefseg.evaluation.pictures import PanelTile, class_panels, photograph
 from reliefseg.export import save_bundle
 from reliefseg.hardware import describe, pick_device, pick_precision
 from reliefseg.inference import ScenePredictor
-from reliefseg.learning import Hooks, RunLog, Training, held, pretrain, seconds_per_step, train
+from reliefseg import learning
+from reliefseg.learning import Hooks, RunLog, Training, held, seconds_per_step
 from reliefseg.networks import STAGES, U2Net, load_official
 from reliefseg.raster import Dataset, Window
 from reliefseg.raster.files import whole_file, write_json, write_text
@@ -47,7 +48,7 @@ def start_run(run: Path, settings: Settings, *, resume: bool) -> Settings:
     return settings
 
 
-def train_run(
+def train(
     dataset: Dataset, run: Path, settings: Settings, *, resume: bool = False, say: Sayer = SILENT
 ) -> Path:
     """Trains on a data set's training splits into the folder `run`; returns the model bundle's folder.
@@ -73,8 +74,8 @@ def train_run(
     return run / "model"
 
 
-def pretrain_run(dataset: Dataset, run: Path, settings: Settings, *, resume: bool = False, say: Sayer = SILENT) -> Path:
-    """Tile-label pretraining alone; `train_run` with `resume` goes on from it. Returns the encoder's file."""
+def pretrain(dataset: Dataset, run: Path, settings: Settings, *, resume: bool = False, say: Sayer = SILENT) -> Path:
+    """Tile-label pretraining alone; `train` with `resume` goes on from it. Returns the encoder's file."""
     with held(run):
         settings = start_run(run, settings, resume=resume)
         device = pick_device(settings.device)
@@ -142,7 +143,7 @@ def _pretrained(prepared: Preparation, run: Path, fabric: Fabric, log: RunLog, s
         generator.load_state_dict(load_file(run / ENCODER))
         return generator
     with timed(_timings(log), "pretraining"), say.progress("pretraining on tile labels") as tick:
-        pretrain(
+        learning.pretrain(
             generator, prepared.tiles, prepared.held_out, settings.pretrain, fabric,
             run / "checkpoints", log, settings.seed, spec.class_table.names, tick,
         )  # fmt: skip
@@ -170,7 +171,7 @@ def _trained(
         hooks = Hooks(progress=tick)
         if prepared.validation:
             hooks = Hooks(_validator(prepared), _panel_maker(prepared, run), tick)
-        network = train(training, prepared.pixels, run / "checkpoints", log, settings.seed, hooks)
+        network = learning.train(training, prepared.pixels, run / "checkpoints", log, settings.seed, hooks)
     if training.best_step is not None:
         log.note(f"The model is the averaged network after step {training.best_step:,}: best mean IoU on validation, {training.best_score:.3f}.")
     return network

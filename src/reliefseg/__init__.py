@@ -1,0 +1,32 @@
+"""Segmentation of aerial and drone orthophotos from very few labels, with depth as a band.
+
+What a notebook needs: `load_dataset`, `load_settings`, `train`, `evaluate`, `load_model(run).predict(image)`.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from reliefseg.config import load_settings
+    from reliefseg.errors import InputError
+    from reliefseg.raster import load_dataset
+    from reliefseg.workflow import evaluate, load_model, predict, train
+
+__all__ = ["InputError", "evaluate", "load_dataset", "load_model", "load_settings", "predict", "train"]
+
+_HOMES = {
+    "InputError": "errors",
+    "evaluate": "workflow",
+    "load_dataset": "raster",
+    "load_model": "workflow",
+    "load_settings": "config",
+    "predict": "workflow",
+    "train": "workflow",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Looked up when asked for, so that reading rasters does not load torch.
+    if name not in _HOMES:
+        raise AttributeError(f"module 'reliefseg' has no attribute {name!r}")
+    return getattr(import_module(f"reliefseg.{_HOMES[name]}"), name)
