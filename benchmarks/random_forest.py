@@ -113,9 +113,7 @@ def class_map(
 def measure(dataset: Dataset, baseline: Baseline, options: argparse.Namespace) -> dict[str, Any]:
     """Trains one forest and returns its metrics on the split, with seconds and pixels seen."""
     began = time.monotonic()
-    values, classes = drawn_pixels(
-        labelled(dataset, "pixel_labelled"), baseline.features, options.pixels, options.seed
-    )
+    values, classes = drawn_pixels(labelled(dataset, "pixel_labelled"), baseline.features, options.pixels, options.seed)
     forest = RandomForestClassifier(
         options.trees, min_samples_leaf=options.leaf, n_jobs=-1, random_state=options.seed
     ).fit(values, classes)

@@ -364,8 +364,7 @@ def test_ids_of_no_class_are_refused_with_their_counts():
         tally.add("s1", ids([[0, 2, 2, X]]), ids([[7, 0, 255, 9]]))
     assert caught.value.offences == [
         "scene s1: truth: 2 px have ids of no class: 2 (2); expected 0 … 1 wherever the truth has a label",
-        "scene s1: class map: 2 px have ids of no class: 7 (1), 255 (1); "
-        "expected 0 … 1 wherever the truth has a label",
+        "scene s1: class map: 2 px have ids of no class: 7 (1), 255 (1); expected 0 … 1 wherever the truth has a label",
     ]
 
 

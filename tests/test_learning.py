@@ -160,7 +160,9 @@ def test_without_adversarial_weight_it_is_bit_for_bit_the_run_that_never_builds_
         with_judge_code.step(bank(), 0, step)
 
     generator, _ = players(adversarial=False)
-    generator = Player(generator.network, build_optimiser(generator.network.parameters(), off.optimiser), off.optimiser.clip)
+    generator = Player(
+        generator.network, build_optimiser(generator.network.parameters(), off.optimiser), off.optimiser.clip
+    )
     plain = bank()
     for step in range(3):
         for group in generator.optimiser.param_groups:
@@ -212,7 +214,8 @@ def test_two_runs_are_equal_and_two_plus_two_steps_are_four(tmp_path):
         ):
             assert torch.equal(weights(mine), weights(theirs))
     logs = [
-        [{k: v for k, v in json.loads(x).items() if k != "images_per_second"} for x in (p / "log.jsonl").open()] for p in paths
+        [{k: v for k, v in json.loads(x).items() if k != "images_per_second"} for x in (p / "log.jsonl").open()]
+        for p in paths
     ]
     assert logs[0] == logs[1] == logs[2]
 
@@ -220,7 +223,9 @@ def test_two_runs_are_equal_and_two_plus_two_steps_are_four(tmp_path):
 def test_two_tiles_are_overfitted(tmp_path):
     """Mean IoU 0.95 on its own two tiles within 60 steps."""
     arrays = [blocks(0, 32), blocks(1, 32)]
-    data = SceneBank(arrays, CLASSES, Normalisation.of(arrays), TileSettings(size=32, box_factor=(1, 1), turns=False, jitter=0))
+    data = SceneBank(
+        arrays, CLASSES, Normalisation.of(arrays), TileSettings(size=32, box_factor=(1, 1), turns=False, jitter=0)
+    )
     settings = TrainSettings(steps=60, batch=4, optimiser=OptimiserSettings(lr=3e-3), average=0.5)
     run = training(settings)
     for step in range(60):
@@ -230,7 +235,10 @@ def test_two_tiles_are_overfitted(tmp_path):
         found = run.average.network(tiles).fused.argmax(1).numpy()
     truth = np.stack([a.labels for a in arrays])
     valid = truth != IGNORE_INDEX
-    ious = [((found == k) & (truth == k) & valid).sum() / (((found == k) | (truth == k)) & valid).sum() for k in range(CLASSES)]
+    ious = [
+        ((found == k) & (truth == k) & valid).sum() / (((found == k) | (truth == k)) & valid).sum()
+        for k in range(CLASSES)
+    ]
     assert np.mean(ious) >= 0.95
 
 
@@ -338,5 +346,3 @@ def test_tile_scores_equal_scikit_learns():
 
 def test_a_batch_is_what_the_step_takes():
     assert isinstance(bank().random_tiles(0, 0, 2), TileBatch)
-
-

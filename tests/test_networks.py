@@ -8,16 +8,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from reliefseg.networks import (
-    FULL, SMALL, STAGES, PatchDiscriminator, Stage, TileHead, U2Net, U2NetOutput,
-    load_official, official_names, to_official,
+    FULL,
+    SMALL,
+    STAGES,
+    U2Net,
+    load_official,
+    official_names,
+    to_official,
 )  # fmt: skip
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "u2net_golden.json").read_text("utf-8"))
 OFFICIAL = {"u2net": "u2net", "u2netp": "u2net-small"}
-HEAD = sorted(f"{layer}.{kind}" for layer in [*(f"side{i}" for i in range(1, 7)), "outconv"] for kind in ("weight", "bias"))
+HEAD = sorted(
+    f"{layer}.{kind}" for layer in [*(f"side{i}" for i in range(1, 7)), "outconv"] for kind in ("weight", "bias")
+)
 
 
 def hashed(count: int, rank: int) -> np.ndarray:

@@ -101,7 +101,9 @@ def test_shrinking_averages_instead_of_skipping():
     bank = bank_of(SceneArrays(stripes[None], np.ones(stripes.shape, bool), stripes * 0), normalise=False)
     box = exactly(0, 0, 256, 256)
     assert oversampling(8) == 4
-    assert sample_bands(bank.scenes, box, 32, oversampling(8)).std() < 45 < 60 < sample_bands(bank.scenes, box, 32).std()
+    assert (
+        sample_bands(bank.scenes, box, 32, oversampling(8)).std() < 45 < 60 < sample_bands(bank.scenes, box, 32).std()
+    )
 
 
 def test_beyond_the_edge_the_scene_is_mirrored_however_far():
@@ -207,7 +209,8 @@ def test_boxes_with_too_little_labelled_area_are_drawn_again():
     layout = BoxLayout([labels], 3, [1.0])
     boxes = draw_boxes(layout, TileSettings(size=64, box_factor=(1, 1), min_valid=0.5), 0, 0, 500)
     share = [
-        (labels[int(t) : int(t) + 64, int(le) : int(le) + 64] == 1).mean() for t, le in zip(boxes.top, boxes.left, strict=True)
+        (labels[int(t) : int(t) + 64, int(le) : int(le) + 64] == 1).mean()
+        for t, le in zip(boxes.top, boxes.left, strict=True)
     ]
     assert np.mean(np.array(share) > 0.35) > 0.98
 

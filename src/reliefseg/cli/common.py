@@ -19,7 +19,8 @@ from reliefseg.hardware import pick_device
 from reliefseg.workflow.saying import Tick, in_words
 
 Preset = Annotated[
-    str | None, typer.Option("--preset", help="Settings to start from: default, cpu, original, debug. [default: by this machine]")
+    str | None,
+    typer.Option("--preset", help="Settings to start from: default, cpu, original, debug. [default: by this machine]"),
 ]
 Config = Annotated[Path | None, typer.Option("--config", help="A TOML file with settings, over the preset.")]
 Assign = Annotated[list[str] | None, typer.Option("--set", help="One setting, key=value; may be repeated.")]
@@ -65,7 +66,10 @@ class Teller:
                 told = tenth
                 passed = time.monotonic() - began
                 left = passed / done * (of - done)
-                self.note(f"{title}: {done:,} of {of:,}, {in_words(passed)}" + (f", {in_words(left)} left" if done < of else ""))
+                self.note(
+                    f"{title}: {done:,} of {of:,}, {in_words(passed)}"
+                    + (f", {in_words(left)} left" if done < of else "")
+                )
 
         return tick
 

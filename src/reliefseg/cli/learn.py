@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from reliefseg import workflow
 from reliefseg.cli.common import (
     Assign,
     Cache,
@@ -23,7 +24,6 @@ from reliefseg.cli.common import (
 )
 from reliefseg.cli.figures import metrics_table
 from reliefseg.raster import load_dataset
-from reliefseg import workflow
 
 
 def pretrain(

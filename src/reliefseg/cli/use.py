@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
+from reliefseg import workflow
 from reliefseg.cli.common import Cache, DataSet, Json, Quiet, Teller, result
 from reliefseg.cli.figures import metrics_table
 from reliefseg.evaluation.report import write_report
 from reliefseg.raster import load_dataset
-from reliefseg import workflow
 
 Run = Annotated[Path, typer.Argument(help="Run folder.")]
 

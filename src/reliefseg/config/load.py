@@ -27,7 +27,9 @@ def preset_names() -> list[str]:
 def read_preset(name: str) -> Table:
     """A preset's table."""
     if name not in preset_names():
-        raise InputError(f"preset {name!r}: unknown{_nearest(name, preset_names())}; known are {', '.join(preset_names())}")
+        raise InputError(
+            f"preset {name!r}: unknown{_nearest(name, preset_names())}; known are {', '.join(preset_names())}"
+        )
     text = resources.files("reliefseg.config").joinpath("presets", f"{name}.toml").read_text(encoding="utf-8")
     return tomllib.loads(text)
 

@@ -29,14 +29,11 @@ def confusion_matrix(
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes).astype(np.int64)
 
 
-def check_maps(
-    truth: UInt8[np.ndarray, "_h _w"], predicted: UInt8[np.ndarray, "_rows _cols"], classes: int
-) -> None:
+def check_maps(truth: UInt8[np.ndarray, "_h _w"], predicted: UInt8[np.ndarray, "_rows _cols"], classes: int) -> None:
     """InputError unless both maps have one size, and hold classes 0 … classes−1 wherever the truth counts."""
     if truth.shape != predicted.shape:
         raise InputError(
-            f"class map: {_size(predicted)} px, but its truth has {_size(truth)}; "
-            "predict on the scene's own grid"
+            f"class map: {_size(predicted)} px, but its truth has {_size(truth)}; predict on the scene's own grid"
         )
     valid = truth != IGNORE_INDEX
     faults = [_stray(truth[valid], classes, "truth"), _stray(predicted[valid], classes, "class map")]

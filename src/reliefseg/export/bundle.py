@@ -35,8 +35,8 @@ class ModelSpec(BaseModel):
     """What a trained network is and what it must be fed.
 
     `working_scale` is network pixels per scene pixel at `reference_gsd` (metres a pixel; None: unknown, then every
-    scene is taken at `working_scale`). `window` is the side of the windows it was validated with, `margin` the outermost
-    pixels thrown away, both in network pixels. `mean` and `std`: image bands in file units, then depth in [0, 1].
+    scene is taken at `working_scale`). `window` is the side of the windows it was validated with, `margin` the
+    outermost pixels thrown away, both in network pixels. `mean` and `std`: image bands in file units, then depth.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
@@ -86,7 +86,9 @@ def save_bundle(folder: Path, spec: ModelSpec, network: nn.Module) -> None:
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     try:
-        save_file({k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}, aside / "model.safetensors")
+        save_file(
+            {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}, aside / "model.safetensors"
+        )
         (aside / "config.json").write_text(spec.model_dump_json(indent=1) + "\n", encoding="utf-8")
         if folder.exists():
             shutil.rmtree(folder)
@@ -102,11 +104,15 @@ def load_bundle(folder: Path) -> tuple[ModelSpec, U2Net]:
     try:
         raw = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except OSError:
-        raise InputError(f"{folder}: no model here (expected config.json and model.safetensors); was training finished?") from None
+        raise InputError(
+            f"{folder}: no model here (expected config.json and model.safetensors); was training finished?"
+        ) from None
     except ValueError as error:
         raise InputError(f"{folder}/config.json: not readable as JSON ({error})") from None
     if isinstance(raw, dict) and raw.get("format", FORMAT) > FORMAT:
-        raise InputError(f"{folder}/config.json: format {raw['format']}, this version reads up to {FORMAT}; update reliefseg")
+        raise InputError(
+            f"{folder}/config.json: format {raw['format']}, this version reads up to {FORMAT}; update reliefseg"
+        )
     try:
         spec = ModelSpec.model_validate(raw)
         network = spec.build_network()

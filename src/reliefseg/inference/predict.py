@@ -9,10 +9,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float32, UInt8
-from torch import Tensor, nn
+from torch import Tensor
 
 from reliefseg.export import ModelSpec
+from reliefseg.hardware import placed
 from reliefseg.inference.windows import blending_weights, windows
+from reliefseg.networks import U2Net
 from reliefseg.raster import IGNORE_INDEX, Scene
 from reliefseg.tiles import Boxes, SceneArrays, SceneBank, TileSettings, oversampling
 from reliefseg.tiles.loading import read_scene
@@ -24,14 +26,14 @@ class ScenePredictor:
     def __init__(
         self,
         spec: ModelSpec,
-        network: nn.Module,
+        network: U2Net,
         device: torch.device | str = "cpu",
         *,
         batch: int = 4,
         precision: torch.dtype = torch.float32,
     ):
         self.spec, self.batch, self.device, self.precision = spec, batch, torch.device(device), precision
-        self.network = network.to(self.device, memory_format=torch.channels_last).eval()
+        self.network = placed(network, self.device).eval()
 
     def read(self, scene: Scene, depth: Path | None, *, with_labels: bool = False) -> SceneArrays:
         """The scene's bands as the model wants them."""

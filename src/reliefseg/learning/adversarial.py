@@ -78,7 +78,10 @@ def total_loss(losses: dict[str, Float[Tensor, ""]], weights: LossSettings) -> F
 def discriminator_step(
     discriminator: Player, bands: Tensor, real: Tensor, fake: Tensor
 ) -> dict[str, Float[Tensor, ""]]:
-    """The discriminator learns to tell real from fake class maps; its loss is halved. Source: Isola et al. 2017, 3.3."""
+    """The discriminator learns to tell real from fake class maps; its loss is halved.
+
+    Source: Isola et al. 2017, section 3.3.
+    """
     on_real = discriminator.network(bands, real)
     on_fake = discriminator.network(bands, fake)
     loss = 0.5 * (judged(on_real, real=True) + judged(on_fake, real=False))

@@ -72,7 +72,7 @@ def _load(path: Path, before: Path | None) -> Checkpoint:
     if not intact:
         instead = f"{before} comes before it" if before else "there is none before it: start with a new run folder"
         raise InputError(
-            f"checkpoint {path}: cut short or altered (its checksum does not hold); remove this folder and resume: {instead}"
+            f"checkpoint {path}: cut short or altered (its checksum does not hold); remove it and resume: {instead}"
         )
     return Checkpoint(state["phase"], state["step"], load_file(path / "state.safetensors"), state["values"])
 

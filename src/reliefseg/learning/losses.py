@@ -12,7 +12,7 @@ from torch import Tensor
 from reliefseg.raster import IGNORE_INDEX
 
 LossKind = Literal["softmax", "sigmoid"]
-"""`softmax`: one class a pixel, cross-entropy. `sigmoid`: independent classes, binary cross-entropy (the original's)."""
+"""`softmax`: one class a pixel, cross-entropy. `sigmoid`: independent classes, binary cross-entropy (original)."""
 
 
 def one_hot(labels: UInt8[Tensor, "n h w"], classes: int) -> Float[Tensor, "n classes h w"]:
@@ -53,7 +53,7 @@ def valid_pixels(labels: UInt8[Tensor, "n h w"]) -> Float[Tensor, ""]:
 
 
 def judged(patch_logits: Float[Tensor, "..."], *, real: bool) -> Float[Tensor, ""]:
-    """Binary cross-entropy of the discriminator's patches against all real or all fake. Source: Isola et al. 2017, eq. 1."""
+    """Binary cross-entropy of patches against all real or all fake. Source: Isola et al. 2017, eq. 1."""
     target = torch.full_like(patch_logits, float(real), dtype=torch.float32)
     return F.binary_cross_entropy_with_logits(patch_logits.float(), target)
 

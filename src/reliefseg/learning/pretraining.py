@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from jaxtyping import Bool, Float
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from reliefseg.hardware import placed
 from reliefseg.learning.checkpoint import (
     Checkpoint,
     network_tensors,
@@ -74,7 +76,7 @@ def labelled_batch(tiles: LabelledTiles, seed: int, step: int, batch: int) -> tu
 
 def _tile_order(tiles: int, seed: int, step: int, batch: int) -> np.ndarray:
     places = np.arange(step * batch, (step + 1) * batch)
-    orders = {e: np.argsort(uniforms(seed, Stream.TILE_ORDER, e, tiles, 1)[:, 0]) for e in set(places // tiles)}
+    orders = {e: np.argsort(uniforms(seed, Stream.TILE_ORDER, int(e), tiles, 1)[:, 0]) for e in set(places // tiles)}
     return np.array([orders[p // tiles][p % tiles] for p in places])
 
 
@@ -94,7 +96,7 @@ def pretrain(
     with torch.random.fork_rng():
         torch.manual_seed(seed + 2)
         classifier = TileClassifier(generator, len(class_names))
-    classifier = classifier.to(fabric.device, memory_format=torch.channels_last)
+    classifier = placed(classifier, fabric.device)
     optimiser = build_optimiser(classifier.encoder_parameters(), settings.optimiser)
     network, optimiser = fabric.setup(classifier, optimiser)
     best, best_score, start = {}, -1.0, 0
@@ -153,7 +155,7 @@ def shares(network: nn.Module, tiles: LabelledTiles, batch: int) -> Float[np.nda
 
 def tile_scores(
     probability: Float[np.ndarray, "tiles classes"], shown: Bool[np.ndarray, "tiles classes"], names: Sequence[str]
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Mean average precision and F1 (at probability 0.5) over classes that some but not all tiles show."""
     told_apart = [k for k in range(len(names)) if 0 < shown[:, k].sum() < len(shown)]
     precision = {names[k]: average_precision(probability[:, k], shown[:, k]) for k in told_apart}

@@ -13,6 +13,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
+from reliefseg.hardware import placed
 from reliefseg.learning.adversarial import Player, training_step
 from reliefseg.learning.average import AveragedNetwork
 from reliefseg.learning.checkpoint import (
@@ -60,7 +61,7 @@ class Training:
 
     def __init__(self, generator: U2Net, bands: int, classes: int, settings: TrainSettings, fabric: Fabric, seed: int):
         self.settings, self.fabric = settings, fabric
-        generator = generator.to(fabric.device, memory_format=torch.channels_last)
+        generator = placed(generator, fabric.device)
         self.average = AveragedNetwork(generator, settings.average)
         self.generator = _player(
             fabric, generator, build_optimiser(generator.parameters(), settings.optimiser), settings.optimiser.clip
@@ -69,7 +70,7 @@ class Training:
         if settings.loss.adversarial:
             with torch.random.fork_rng():
                 torch.manual_seed(seed + 1)
-                judge = PatchDiscriminator(bands, classes).to(fabric.device, memory_format=torch.channels_last)
+                judge = placed(PatchDiscriminator(bands, classes), fabric.device)
             optimiser = build_discriminator_optimiser(judge.parameters(), settings.discriminator_lr)
             self.discriminator = _player(fabric, judge, optimiser, settings.optimiser.clip)
         self.best: dict[str, torch.Tensor] = {}
@@ -136,9 +137,7 @@ def _bare(network: nn.Module) -> nn.Module:
     return getattr(network, "module", network)
 
 
-def train(
-    training: Training, bank: SceneBank, checkpoints: Path, log: RunLog, seed: int, hooks: Hooks
-) -> nn.Module:
+def train(training: Training, bank: SceneBank, checkpoints: Path, log: RunLog, seed: int, hooks: Hooks) -> nn.Module:
     """Runs from the newest checkpoint (or the start) to the last step; returns the network to use."""
     settings = training.settings
     saved = newest_checkpoint(checkpoints, PHASE)

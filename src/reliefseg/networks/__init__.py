@@ -5,4 +5,16 @@ from reliefseg.networks.patchgan import PatchDiscriminator
 from reliefseg.networks.tile_head import TileHead
 from reliefseg.networks.u2net import FULL, SMALL, STAGES, Stage, U2Net, U2NetOutput
 
-__all__ = ["FULL", "SMALL", "STAGES", "PatchDiscriminator", "Stage", "TileHead", "U2Net", "U2NetOutput", "load_official", "official_names", "to_official"]
+__all__ = [
+    "FULL",
+    "SMALL",
+    "STAGES",
+    "PatchDiscriminator",
+    "Stage",
+    "TileHead",
+    "U2Net",
+    "U2NetOutput",
+    "load_official",
+    "official_names",
+    "to_official",
+]

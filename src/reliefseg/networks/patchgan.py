@@ -16,8 +16,10 @@ class PatchDiscriminator(nn.Module):
         layers: list[nn.Module] = [nn.Conv2d(bands + classes, width, 4, 2, 1), nn.LeakyReLU(0.2, inplace=True)]
         for narrow, wide, stride in zip(widths, widths[1:], (2, 2, 1), strict=False):
             layers += [
-                nn.Conv2d(narrow, wide, 4, stride, 1, bias=False), nn.BatchNorm2d(wide), nn.LeakyReLU(0.2, inplace=True),
-            ]  # fmt: skip
+                nn.Conv2d(narrow, wide, 4, stride, 1, bias=False),
+                nn.BatchNorm2d(wide),
+                nn.LeakyReLU(0.2, inplace=True),
+            ]
         layers.append(nn.Conv2d(widths[-1], 1, 4, 1, 1))
         self.layers = nn.Sequential(*layers)
         self.apply(_initialise)

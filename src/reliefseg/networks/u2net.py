@@ -1,4 +1,7 @@
-"""U²-Net as a table of eleven stages and one block. Source: Qin et al., Pattern Recognition 106 (2020), fig. 5, table 1."""
+"""U²-Net as a table of eleven stages and one block.
+
+Source: Qin et al., Pattern Recognition 106 (2020), fig. 5 and table 1.
+"""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class SceneArrays:
 
 @dataclass(frozen=True)
 class Normalisation:
-    """Mean and deviation of every band over the training splits' valid pixels: image bands in file units, then depth."""
+    """Mean and deviation of every band over the training splits' valid pixels: image in file units, then depth."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -89,9 +89,8 @@ class SceneBank:
         self._depth_unit = _depth_unit(_storage_dtype(scenes))
         unit = np.ones(len(normalisation.mean))
         unit[self.image_bands :] = self._depth_unit
-        as_band = {"dtype": torch.float32, "device": self.device}
-        self._mean = torch.tensor(np.array(normalisation.mean) * unit, **as_band)[:, None, None]
-        self._scale = torch.tensor(1 / (np.array(normalisation.std) * unit), **as_band)[:, None, None]
+        self._mean = _per_band(np.array(normalisation.mean) * unit, self.device)
+        self._scale = _per_band(1 / (np.array(normalisation.std) * unit), self.device)
 
     @property
     def nbytes(self) -> int:
@@ -112,6 +111,10 @@ class SceneBank:
         bands = self.tiles(boxes, size, oversample=oversampling(largest / size))
         bands = jittered(bands, self.settings.jitter, self.image_bands, seed, step)
         return TileBatch(bands, sample_labels(self.scenes, boxes, size))
+
+
+def _per_band(values: np.ndarray, device: torch.device) -> Float32[Tensor, "bands 1 1"]:
+    return torch.tensor(values, dtype=torch.float32, device=device)[:, None, None]
 
 
 def _storage_dtype(scenes: Sequence[SceneArrays]) -> np.dtype:

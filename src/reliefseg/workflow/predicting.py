@@ -115,7 +115,7 @@ def _twins(scenes: Sequence[Path], out: Path) -> list[str]:
     for path in scenes:
         by_name.setdefault(path.stem, []).append(path)
     faults = [
-        f"scenes {', '.join(map(str, paths))}: maps would have the same name {name}.tif; predict them into different folders"
+        f"scenes {', '.join(map(str, paths))}: maps would all be {name}.tif; predict them into different folders"
         for name, paths in by_name.items()
         if len(paths) > 1
     ]

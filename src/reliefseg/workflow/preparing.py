@@ -69,18 +69,24 @@ def prepare(dataset: Dataset, settings: Settings, device: torch.device, say: Say
     """Reads the training splits and validation scenes; nothing of the test split is touched."""
     labelled = dataset.split("pixel_labelled")
     if not labelled:
-        raise InputError(f"data set {dataset.name}: no scene in splits.pixel_labelled; training needs at least one with labels")
+        raise InputError(
+            f"data set {dataset.name}: no scene in splits.pixel_labelled; training needs at least one with labels"
+        )
     settings = with_depth_resolved(settings, dataset)
     others = [s for name in TRAINING_SPLITS[1:] for s in dataset.split(name)]
     validation = [] if settings.validation.blocks else dataset.split("validation")
     depth = depth_rasters([*labelled, *others, *validation], settings.depth, dataset.cache, say)
     bands = dataset.bands if settings.tiles.bands is None else settings.tiles.bands
     if not bands and settings.depth.source == "none":
-        raise InputError("setting tiles.bands: empty and depth.source is none: networks would see nothing; choose one of them")
+        raise InputError(
+            "setting tiles.bands: empty and depth.source is none: networks would see nothing; choose one of them"
+        )
     reference = reference_gsd(labelled)
 
     def read(scene: Scene, *, with_labels: bool) -> SceneArrays:
-        return read_scene(scene, bands=bands, depth=depth.get(scene.name), with_labels=with_labels, reference_gsd=reference)
+        return read_scene(
+            scene, bands=bands, depth=depth.get(scene.name), with_labels=with_labels, reference_gsd=reference
+        )
 
     with say.progress("reading scenes") as tick:
         arrays: dict[str, SceneArrays] = {}
@@ -96,7 +102,9 @@ def prepare(dataset: Dataset, settings: Settings, device: torch.device, say: Say
             kept, held = split_off_block(arrays[scene.name], settings.tiles.box_side, len(dataset.classes))
             arrays[scene.name] = kept
             checked.append(ValidationScene(scene.name, held))
-    pixels = SceneBank([arrays[s.name] for s in labelled], len(dataset.classes), spec.normalisation, settings.tiles, device)
+    pixels = SceneBank(
+        [arrays[s.name] for s in labelled], len(dataset.classes), spec.normalisation, settings.tiles, device
+    )
     tiles, held_out = _tile_banks(dataset, arrays, spec, settings, device)
     return Preparation(settings, spec, pixels, tiles, held_out, tuple(checked))
 
@@ -105,7 +113,8 @@ def _refuse_unlabelled(labelled: Sequence[Scene], arrays: Mapping[str, SceneArra
     empty = [s.name for s in labelled if (arrays[s.name].labels == IGNORE_INDEX).all()]
     if empty:
         raise InputError(
-            f"scene {name}: in splits.pixel_labelled, but no valid pixel has a class; label it or move it" for name in empty
+            f"scene {name}: in splits.pixel_labelled, but no valid pixel has a class; label it or move it"
+            for name in empty
         )
 
 
@@ -115,7 +124,9 @@ def _spec(
     window = settings.prediction.window or settings.tiles.size
     margin = window // 8 if settings.prediction.margin is None else settings.prediction.margin
     if 2 * margin >= window:
-        raise InputError(f"setting prediction.margin: {margin} leaves nothing of a window of {window}; at most {(window - 1) // 2}")
+        raise InputError(
+            f"setting prediction.margin: {margin} leaves nothing of a window of {window}; at most {(window - 1) // 2}"
+        )
     return ModelSpec(
         network=settings.network.name,
         bands=tuple(bands),

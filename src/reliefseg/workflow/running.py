@@ -26,7 +26,13 @@ class RunResult:
 
 
 def run_all(
-    dataset: Path, run: Path, settings: Settings, *, cache: Path | None = None, resume: bool = False, say: Sayer = SILENT
+    dataset: Path,
+    run: Path,
+    settings: Settings,
+    *,
+    cache: Path | None = None,
+    resume: bool = False,
+    say: Sayer = SILENT,
 ) -> RunResult:
     """Checks the data set, trains, evaluates on validation and, once, on test scenes, and writes the report."""
     refuse_errors(dataset, say)

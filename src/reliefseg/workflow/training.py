@@ -17,6 +17,7 @@ from lightning_fabric import Fabric
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from reliefseg import learning
 from reliefseg.config import Settings, read_settings, to_toml
 from reliefseg.errors import InputError
 from reliefseg.evaluation import confusion_matrix, scores_from_confusion
@@ -24,10 +25,9 @@ from reliefseg.evaluation.pictures import PanelTile, class_panels, photograph
 from reliefseg.export import save_bundle
 from reliefseg.hardware import describe, pick_device, pick_precision
 from reliefseg.inference import ScenePredictor
-from reliefseg import learning
 from reliefseg.learning import Hooks, RunLog, Training, held, seconds_per_step
 from reliefseg.networks import STAGES, U2Net, load_official
-from reliefseg.raster import Dataset, Window
+from reliefseg.raster import Dataset, Window, color_text
 from reliefseg.raster.files import whole_file, write_json, write_text
 from reliefseg.tiles import SceneArrays
 from reliefseg.workflow.preparing import Preparation, prepare
@@ -48,9 +48,7 @@ def start_run(run: Path, settings: Settings, *, resume: bool) -> Settings:
     return settings
 
 
-def train(
-    dataset: Dataset, run: Path, settings: Settings, *, resume: bool = False, say: Sayer = SILENT
-) -> Path:
+def train(dataset: Dataset, run: Path, settings: Settings, *, resume: bool = False, say: Sayer = SILENT) -> Path:
     """Trains on a data set's training splits into the folder `run`; returns the model bundle's folder.
 
     Depth rasters, pretraining and adversarial training are done where they are missing. Checkpoints are picked on
@@ -84,7 +82,9 @@ def pretrain(dataset: Dataset, run: Path, settings: Settings, *, resume: bool = 
         try:
             prepared = _prepared(dataset, run, settings, device, log, say)
             if prepared.tiles is None:
-                raise InputError(f"data set {dataset.name}: no tile labels to pretrain on (splits.tile_labelled and [tile_labels])")
+                raise InputError(
+                    f"data set {dataset.name}: no tile labels to pretrain on (splits.tile_labelled and [tile_labels])"
+                )
             _pretrained(prepared, run, _fabric(device, pick_precision(settings.precision, device)), log, say)
         finally:
             log.close()
@@ -100,7 +100,9 @@ def _timings(log: RunLog) -> Callable[[str, float], None]:
     return lambda part, seconds: log.write("run", "timing", part=part, seconds=seconds)
 
 
-def _prepared(dataset: Dataset, run: Path, settings: Settings, device: torch.device, log: RunLog, say: Sayer) -> Preparation:
+def _prepared(
+    dataset: Dataset, run: Path, settings: Settings, device: torch.device, log: RunLog, say: Sayer
+) -> Preparation:
     with timed(_timings(log), "read scenes and depth"):
         prepared = prepare(dataset, settings, device, say)
     write_text(run / "config.toml", to_toml(prepared.settings))
@@ -117,10 +119,13 @@ def _notes(dataset: Dataset, prepared: Preparation, tiles: int) -> list[str]:
     settings, notes = prepared.settings, []
     shown = int(prepared.pixels.layout.labelled_pixels)
     scenes = len(dataset.split("pixel_labelled"))
-    notes.append(f"{scenes} pixel-labelled scenes ({shown / 1e6:.1f} Mpx with a class), {tiles} tile labels; depth: {settings.depth.source}")
+    notes.append(
+        f"{scenes} pixel-labelled scenes ({shown / 1e6:.1f} Mpx with a class), {tiles} tile labels; "
+        f"depth: {settings.depth.source}"
+    )
     without = [n for n, c in zip(dataset.classes.names, prepared.pixels.layout.pixels_per_class, strict=True) if not c]
     if without:
-        notes.append(f"No pixel-labelled scene shows {', '.join(without)}: the network cannot learn {'it' if len(without) == 1 else 'them'}.")
+        notes.append(f"No pixel-labelled scene shows {', '.join(without)}: that cannot be learnt.")
     if settings.pretrain.steps and not tiles:
         notes.append("No tile labels: pretraining is left out.")
     if settings.validation.blocks:
@@ -160,20 +165,24 @@ def _start_from_official(generator: U2Net, path: Path, log: RunLog) -> None:
     log.note(f"Started from {path.name}; dropped by name: {', '.join(dropped) or 'nothing'}.")
 
 
-def _trained(
-    prepared: Preparation, generator: U2Net, run: Path, fabric: Fabric, log: RunLog, say: Sayer
-) -> nn.Module:
+def _trained(prepared: Preparation, generator: U2Net, run: Path, fabric: Fabric, log: RunLog, say: Sayer) -> nn.Module:
     settings, spec = prepared.settings, prepared.spec
     training = Training(generator, spec.inputs, len(spec.classes), settings.train, fabric, settings.seed)
     seconds = seconds_per_step(training, prepared.pixels) * settings.train.steps
-    say.note(f"training: {settings.train.steps:,} steps, about {in_words(seconds)} on {describe(fabric.device)}, and validation")
+    say.note(
+        f"training: {settings.train.steps:,} steps, about {in_words(seconds)} on {describe(fabric.device)}, "
+        "validation not counted"
+    )
     with timed(_timings(log), "training and validation"), say.progress("training") as tick:
         hooks = Hooks(progress=tick)
         if prepared.validation:
             hooks = Hooks(_validator(prepared), _panel_maker(prepared, run), tick)
         network = learning.train(training, prepared.pixels, run / "checkpoints", log, settings.seed, hooks)
     if training.best_step is not None:
-        log.note(f"The model is the averaged network after step {training.best_step:,}: best mean IoU on validation, {training.best_score:.3f}.")
+        log.note(
+            f"The model is the averaged network after step {training.best_step:,}, which has the best mean IoU "
+            f"on validation: {training.best_score:.3f}."
+        )
     return network
 
 
@@ -195,7 +204,11 @@ def predictor_of(prepared: Preparation, network: nn.Module) -> ScenePredictor:
     settings = prepared.settings
     device = prepared.pixels.device
     return ScenePredictor(
-        prepared.spec, network, device, batch=settings.prediction.batch, precision=pick_precision(settings.precision, device)
+        prepared.spec,
+        network,
+        device,
+        batch=settings.prediction.batch,
+        precision=pick_precision(settings.precision, device),
     )
 
 
@@ -250,7 +263,12 @@ def data_summary(dataset: Dataset, prepared: Preparation, tiles: int) -> dict[st
     """What the report says of the data."""
     splits = {
         name: [
-            {"name": s.name, "height": s.grid.height, "width": s.grid.width, "megapixels": s.grid.height * s.grid.width / 1e6}
+            {
+                "name": s.name,
+                "height": s.grid.height,
+                "width": s.grid.width,
+                "megapixels": s.grid.height * s.grid.width / 1e6,
+            }
             for s in dataset.split(name)
         ]
         for name in dataset.splits
@@ -260,7 +278,7 @@ def data_summary(dataset: Dataset, prepared: Preparation, tiles: int) -> dict[st
         "name": dataset.name,
         "bands": [*prepared.spec.bands, *(["depth"] if prepared.spec.uses_depth else [])],
         "classes": [
-            {"name": c.name, "color": "#%02X%02X%02X" % c.color, "labelled_pixels": int(n)}
+            {"name": c.name, "color": color_text(c.color), "labelled_pixels": int(n)}
             for c, n in zip(dataset.classes.classes, counts, strict=True)
         ],
         "splits": splits,
