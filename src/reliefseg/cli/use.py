@@ -34,10 +34,17 @@ def predict(
     run: Annotated[Path, typer.Argument(help="Run folder or model bundle.")],
     scenes: Annotated[list[str], typer.Argument(help="Scenes: files, folders or globs.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the class maps.")],
+    heights: Annotated[str | None, typer.Option("--heights", help="Surface models, as 'FOLDER/{scene}.tif'.")] = None,
+    ground: Annotated[str | None, typer.Option("--ground", help="Terrain models, likewise.")] = None,
+    above_ground: Annotated[bool, typer.Option("--ndsm", help="Heights are above ground already.")] = False,
     cache: Cache = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Georeferenced class maps of whole scenes."""
-    maps = workflow.predict(run, workflow.find_scenes(scenes), out, cache=cache, say=Teller(quiet))
+    files = None
+    if heights is not None:
+        files = workflow.HeightFiles(heights, ground, "ndsm" if above_ground else "dsm")
+    found = workflow.find_scenes(scenes)
+    maps = workflow.predict(run, found, out, heights=files, cache=cache, say=Teller(quiet))
     result(as_json, {"maps": [str(m) for m in maps]}, "\n".join(str(m) for m in maps))

@@ -44,7 +44,7 @@ class Settings(BaseModel):
     precision: Precision = "auto"
     """`auto`: bfloat16 where the processor has it. Weights, losses and optimisers are float32 always."""
     threads: int = Field(0, ge=0)
-    """Processor threads; 0: as many as there are cores. CPU results repeat exactly for the same number."""
+    """Processor threads; 0: torch's choice, one a core. CPU results repeat exactly for the same number."""
     network: NetworkSettings = NetworkSettings()
     depth: DepthSettings = DepthSettings()
     tiles: TileSettings = TileSettings()

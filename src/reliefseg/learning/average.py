@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import copy
+from typing import Generic
 
 import torch
 from torch import nn
 
+from reliefseg.hardware import Network
 
-class AveragedNetwork:
+
+class AveragedNetwork(Generic[Network]):
     """Exponential moving average of a network's weights and buffers.
 
     The decay of update t is min(decay, (1 + t) / (10 + t)), so that the first weights are soon forgotten.
     Source: Polyak & Juditsky 1992; warm-up as in TensorFlow's ExponentialMovingAverage.
     """
 
-    def __init__(self, network: nn.Module, decay: float):
+    def __init__(self, network: Network, decay: float):
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         self.decay = decay
 

@@ -51,8 +51,8 @@ class Hooks:
     validation tiles at a percentage of the run; `progress` is told (step, steps).
     """
 
-    validate: Callable[[nn.Module], dict[str, Any]] | None = None
-    show: Callable[[nn.Module, int], None] = lambda network, percent: None
+    validate: Callable[[U2Net], dict[str, Any]] | None = None
+    show: Callable[[U2Net, int], None] = lambda network, percent: None
     progress: Callable[[int, int], None] = lambda step, steps: None
 
 
@@ -96,7 +96,7 @@ class Training:
             self.best = {k: v.clone() for k, v in self.average.network.state_dict().items()}
         return is_best
 
-    def result(self) -> nn.Module:
+    def result(self) -> U2Net:
         """The best averaged network on validation; without validation that of the last step."""
         network = copy.deepcopy(self.average.network)
         if self.best:
@@ -137,7 +137,7 @@ def _bare(network: nn.Module) -> nn.Module:
     return getattr(network, "module", network)
 
 
-def train(training: Training, bank: SceneBank, checkpoints: Path, log: RunLog, seed: int, hooks: Hooks) -> nn.Module:
+def train(training: Training, bank: SceneBank, checkpoints: Path, log: RunLog, seed: int, hooks: Hooks) -> U2Net:
     """Runs from the newest checkpoint (or the start) to the last step; returns the network to use."""
     settings = training.settings
     saved = newest_checkpoint(checkpoints, PHASE)

@@ -1,6 +1,6 @@
 """Weights by the names of the authors' own code, so that published checkpoints can be loaded.
 
-Source of the names: state entries of the official implementation of Qin et al. 2020.
+Source of the names: state entries of the official implementation of Qin et al. 2020 (xuebinqin/U-2-Net).
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from reliefseg.networks.u2net import ResidualUBlock, U2Net
@@ -35,8 +36,9 @@ def _block_names(block: torch.nn.Module, theirs: str, ours: str) -> dict[str, st
     pairs = {"rebnconvin": "entry", f"rebnconv{depth + 1}": "bottom"}
     pairs |= {f"rebnconv{i + 1}": f"down.{i}" for i in range(depth)}
     pairs |= {f"rebnconv{depth - i}d": f"up.{i}" for i in range(depth)}
-    parts = [("conv_s1", "conv", ("weight", "bias"))]
-    parts.append(("bn_s1", "norm", ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")))
+    norm = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+    parts: tuple[tuple[str, str, tuple[str, ...]], ...]
+    parts = (("conv_s1", "conv", ("weight", "bias")), ("bn_s1", "norm", norm))
     return {
         f"{theirs}.{a}.{layer}.{kind}": f"{ours}.{b}.{mine}.{kind}"
         for a, b in pairs.items()
@@ -54,43 +56,43 @@ def to_official(net: U2Net) -> dict[str, Tensor]:
 def load_official(net: U2Net, state: Mapping[str, Tensor]) -> list[str]:
     """Loads weights under official names into `net`; returns the names that were dropped.
 
-    The head (side outputs and fusion) is dropped by name when it was made for another number of classes. Bands
-    beyond those of the checkpoint start at zero, so that the widened network begins as exactly the narrower one.
-    ValueError: every name that is missing or unknown and every shape that differs.
+    The head (side outputs and fusion) is dropped by name where it was made for another number of classes; a state
+    that has none at all leaves the network's own (take it out by `HEAD` to start from the features alone). The
+    checkpoint's bands are the network's first; those beyond start at zero, so that the widened network begins as
+    exactly the narrower one. ValueError: every name that is missing or unknown and every shape that differs; then
+    nothing was loaded.
     """
     names, own = official_names(net), net.state_dict()
-    given = dict(state)
-    dropped = [] if _same_head(given, own, names) else sorted(n for n in given if n.startswith(HEAD))
-    for name in dropped:
-        del given[name]
-    if FIRST_CONVOLUTION in given:
-        given[FIRST_CONVOLUTION] = _widened(given[FIRST_CONVOLUTION], own[names[FIRST_CONVOLUTION]].shape[1])
-    wanted = {n for n in names if not (dropped and n.startswith(HEAD))}
-    faults = _faults(given, own, names, wanted)
+    expected = {theirs: own[ours] for theirs, ours in names.items()}
+    dropped = _other_head(state, expected)
+    given = {n: _widened(v, expected[n]) if n == FIRST_CONVOLUTION else v for n, v in state.items() if n not in dropped}
+    if not any(n.startswith(HEAD) for n in given):
+        expected = {n: v for n, v in expected.items() if not n.startswith(HEAD)}
+    faults = _faults(given, expected)
     if faults:
-        raise ValueError("not weights of this network: " + "; ".join(faults))
+        raise ValueError(f"not weights of this network ({len(faults)} faults): " + "; ".join(faults))
     net.load_state_dict({**own, **{names[n]: value for n, value in given.items()}})
     return dropped
 
 
-def _same_head(given: Mapping[str, Tensor], own: Mapping[str, Tensor], names: Mapping[str, str]) -> bool:
-    return "outconv.weight" in given and given["outconv.weight"].shape == own[names["outconv.weight"]].shape
+def _other_head(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list[str]:
+    """The names of a head for another number of classes."""
+    fusion = state.get("outconv.weight")
+    if fusion is None or len(fusion) == len(expected["outconv.weight"]):
+        return []
+    return sorted(n for n in state if n.startswith(HEAD))
 
 
-def _widened(weight: Tensor, bands: int) -> Tensor:
-    missing = bands - weight.shape[1]
-    if missing <= 0:
+def _widened(weight: Tensor, like: Tensor) -> Tensor:
+    """The first convolution with zeros for the bands that it lacks; anything else stays as it is, to be refused."""
+    if weight.dim() != 4 or weight.shape[1] >= like.shape[1]:
         return weight
-    return torch.cat([weight, weight.new_zeros(weight.shape[0], missing, *weight.shape[2:])], dim=1)
+    return F.pad(weight, (0, 0, 0, 0, 0, like.shape[1] - weight.shape[1]))
 
 
-def _faults(
-    given: Mapping[str, Tensor], own: Mapping[str, Tensor], names: Mapping[str, str], wanted: set[str]
-) -> list[str]:
-    faults = [f"{n} is missing" for n in sorted(wanted - given.keys()) if not n.endswith("num_batches_tracked")]
-    faults += [f"{n} is unknown" for n in sorted(given.keys() - wanted)]
-    for name in sorted(wanted & given.keys()):
-        found, expected = tuple(given[name].shape), tuple(own[names[name]].shape)
-        if found != expected:
-            faults.append(f"{name} has shape {found}, expected {expected}")
-    return faults
+def _faults(given: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list[str]:
+    missing = sorted(expected.keys() - given.keys())
+    faults = [f"{n} is missing" for n in missing if not n.endswith("num_batches_tracked")]
+    faults += [f"{n} is unknown" for n in sorted(given.keys() - expected.keys())]
+    shapes = {n: (tuple(given[n].shape), tuple(expected[n].shape)) for n in sorted(given.keys() & expected.keys())}
+    return faults + [f"{n} has shape {a}, expected {b}" for n, (a, b) in shapes.items() if a != b]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from reliefseg.networks.u2net import joined
+
 
 class PatchDiscriminator(nn.Module):
-    """Tells real from fake class maps, patch by patch of 70 × 70 px, seeing bands and class maps together."""
+    """Tells real from fake class maps, patch by patch of 70 × 70 px, seeing bands and class maps together.
+
+    C64-C128-C256-C512 (for `width` 64), batch norm in the three middle layers. Patches lie 8 px apart: a map of
+    256 px has 30 × 30; the smallest that has any is 24 px. Real and fake go through in separate batches.
+    """
 
     def __init__(self, bands: int, classes: int, width: int = 64):
         super().__init__()
@@ -27,12 +32,15 @@ class PatchDiscriminator(nn.Module):
     def forward(
         self, bands: Float[Tensor, "n bands h w"], maps: Float[Tensor, "n classes h w"]
     ) -> Float[Tensor, "n 1 rows cols"]:
-        """A logit a patch: positive for real."""
-        return self.layers(torch.cat([bands, maps], dim=1))
+        """A logit a patch, positive for real. Maps are one-hot labels (real) or probabilities (fake)."""
+        return self.layers(joined(bands, maps))
 
 
 def _initialise(module: nn.Module) -> None:
+    """Source: appendix 6.2; biases start at 0 as in the authors' code."""
     if isinstance(module, nn.Conv2d):
         nn.init.normal_(module.weight, 0.0, 0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
     elif isinstance(module, nn.BatchNorm2d):
         nn.init.normal_(module.weight, 1.0, 0.02)

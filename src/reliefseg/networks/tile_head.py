@@ -10,7 +10,12 @@ from reliefseg.networks.u2net import ConvBlock, pooled
 
 
 class TileHead(nn.Module):
-    """Twice max-pool (rounding up), convolution, batch norm, ReLU; an average to 2 × 2; then linear."""
+    """Twice max-pool (rounding up), convolution, batch norm, ReLU; an average to 2 × 2; then linear.
+
+    It sees the encoder's deepest map: `channels` channels, a 32nd of the tile's size. At 256 px the average changes
+    nothing. Tiles of 64 px and less come down to 1 × 1 before it; training on a batch of one is refused there by
+    batch norm (ValueError), which needs more than one value a channel.
+    """
 
     def __init__(self, channels: int, classes: int, width: int | None = None):
         super().__init__()
@@ -19,6 +24,6 @@ class TileHead(nn.Module):
         self.linear = nn.Linear(4 * width, classes)
 
     def forward(self, deepest: Float[Tensor, "n channels h w"]) -> Float[Tensor, "n classes"]:
-        """Logits, one a class."""
+        """Logits, one a class: independent, for a sigmoid each."""
         x = self.second(pooled(self.first(pooled(deepest))))
         return self.linear(F.adaptive_avg_pool2d(x, 2).flatten(1))

@@ -5,7 +5,7 @@ Source: Qin et al., Pattern Recognition 106 (2020), fig. 5 and table 1.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -16,8 +16,9 @@ from torch import Tensor, nn
 class Stage(NamedTuple):
     """One row of the table: a residual U-block.
 
-    `depth` is the number of its encoder layers without the input layer and the bottom (RSU-7: 6 … RSU-4: 3); `dilated`
-    blocks keep their size and widen their sight by dilation instead of pooling (RSU-4F).
+    `depth` is the number of its encoder layers without the input layer and the bottom (RSU-7: 6 … RSU-4: 3);
+    `middle` and `out` are its channels inside and out. `dilated` blocks keep their size and widen their sight by
+    dilation instead of pooling (RSU-4F).
     """
 
     depth: int
@@ -43,6 +44,7 @@ SMALL = (
 """The same of the small one (U²-Net†)."""
 
 STAGES = {"u2net": FULL, "u2net-small": SMALL}
+"""The tables by the names that settings use: 44.07 M and 1.15 M parameters with 4 bands and 5 classes."""
 
 
 class U2NetOutput(NamedTuple):
@@ -66,7 +68,11 @@ class ConvBlock(nn.Module):
 
 
 class ResidualUBlock(nn.Module):
-    """RSU-L: a U-Net inside a residual block. Source: fig. 2(e)."""
+    """RSU-L (L = depth + 1): a U-Net inside a residual block.
+
+    The dilated one doubles the dilation from layer to layer and halves it on the way back, instead of pooling and
+    resizing. Source: section 3.1, fig. 2(e).
+    """
 
     def __init__(self, inputs: int, stage: Stage):
         super().__init__()
@@ -89,7 +95,7 @@ class ResidualUBlock(nn.Module):
         x = self.bottom(x)
         for block in self.up:
             skip = skips.pop()
-            x = block(torch.cat([resized(x, skip), skip], dim=1))
+            x = block(joined(resized(x, skip), skip))
         return x + entry
 
 
@@ -104,8 +110,37 @@ def resized(x: Float[Tensor, "n c h w"], like: Float[Tensor, "n c2 h2 w2"]) -> F
     return x if x.shape[2:] == size else F.interpolate(x, size, mode="bilinear", align_corners=False)
 
 
+def joined(*maps: Float[Tensor, "n _ h w"]) -> Float[Tensor, "n total h w"]:
+    """The maps' channels one after the other."""
+    return _Joined.apply(*maps) if torch.is_grad_enabled() else torch.cat(maps, dim=1)
+
+
+class _Joined(torch.autograd.Function):
+    """`torch.cat` whose gradients are whole tensors in the memory format they came in, not strided views.
+
+    On views of a `channels_last` gradient, sums and ReLU's backward are some ten times slower on a CPU: a step of the
+    small network took 0.34 s an image with `torch.cat` and takes 0.29 s with this.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, *maps: Tensor) -> Tensor:
+        ctx.widths = [m.shape[1] for m in maps]
+        return torch.cat(maps, dim=1)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        last = gradient.is_contiguous(memory_format=torch.channels_last)
+        kept = torch.channels_last if last else torch.contiguous_format
+        parts = zip(gradient.split(ctx.widths, dim=1), ctx.needs_input_grad, strict=True)
+        return tuple(part.contiguous(memory_format=kept) if needed else None for part, needed in parts)
+
+
 class U2Net(nn.Module):
-    """U²-Net for any number of bands and classes; returns logits, in training and evaluation alike."""
+    """U²-Net for any number of bands and classes; returns logits, in training and evaluation alike.
+
+    `stages` are eleven rows like those of `FULL`. Any height and width will do, also odd ones; the deepest maps
+    have a 32nd of them. A side output is computed at its stage's size and resized to the input's. Source: fig. 5.
+    """
 
     def __init__(self, bands: int, classes: int, stages: tuple[Stage, ...] = FULL):
         super().__init__()
@@ -135,11 +170,11 @@ class U2Net(nn.Module):
         deep = [y]
         for block in self.decoder:
             skip = maps.pop()
-            y = block(torch.cat([resized(y, skip), skip], dim=1))
+            y = block(joined(resized(y, skip), skip))
             deep.append(y)
         sides = tuple(resized(conv(m), x) for conv, m in zip(self.sides, reversed(deep), strict=True))
-        return U2NetOutput(self.fuse(torch.cat(sides, dim=1)), sides)
+        return U2NetOutput(self.fuse(joined(*sides)), sides)
 
     def fused(self, x: Float[Tensor, "n bands h w"]) -> Float[Tensor, "n classes h w"]:
-        """Logits of the fused map alone."""
+        """Logits of the fused map alone: what prediction needs, the same numbers as `forward(x).fused`."""
         return self(x).fused

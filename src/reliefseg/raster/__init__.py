@@ -1,5 +1,6 @@
 """Scenes, data sets and what is written: numpy and rasterio, no torch."""
 
+from reliefseg.raster.check import CheckReport, check_dataset
 from reliefseg.raster.classes import IGNORE_INDEX, ClassSpec, ClassTable, Color, color_text, parse_color
 from reliefseg.raster.dataset import Dataset, Survey, default_cache, load_dataset, survey_dataset
 from reliefseg.raster.dataset_file import FILE_NAME, SPLITS, TileLabelRule
@@ -7,9 +8,11 @@ from reliefseg.raster.faults import explain, nearest
 from reliefseg.raster.files import probe_folder, whole_file, write_json, write_text
 from reliefseg.raster.footprints import overlaps_across_splits
 from reliefseg.raster.grid import Grid, Window, coincide
+from reliefseg.raster.init import init_dataset
 from reliefseg.raster.labels import LabelValues, Reading, list_counts, list_label_values
 from reliefseg.raster.opening import Header, read_header
 from reliefseg.raster.polygons import is_polygons
+from reliefseg.raster.proposal import Proposal
 from reliefseg.raster.scene import Scene, SceneFiles, open_scene
 from reliefseg.raster.tile_labels import TileLabel
 from reliefseg.raster.writers import new_class_map, new_raster, write_class_map, write_raster
@@ -18,6 +21,7 @@ __all__ = [
     "FILE_NAME",
     "IGNORE_INDEX",
     "SPLITS",
+    "CheckReport",
     "ClassSpec",
     "ClassTable",
     "Color",
@@ -25,6 +29,7 @@ __all__ = [
     "Grid",
     "Header",
     "LabelValues",
+    "Proposal",
     "Reading",
     "Scene",
     "SceneFiles",
@@ -32,10 +37,12 @@ __all__ = [
     "TileLabel",
     "TileLabelRule",
     "Window",
+    "check_dataset",
     "coincide",
     "color_text",
     "default_cache",
     "explain",
+    "init_dataset",
     "is_polygons",
     "list_counts",
     "list_label_values",

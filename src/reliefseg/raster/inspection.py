@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,11 +11,13 @@ import numpy as np
 from jaxtyping import Bool, Int64, Shaped
 
 from reliefseg.errors import InputError
+from reliefseg.raster.classes import IGNORE_INDEX
 from reliefseg.raster.grid import Grid, Window, coincide
-from reliefseg.raster.labels import label_fault
-from reliefseg.raster.opening import opened, read_header
-from reliefseg.raster.polygons import is_polygons, polygon_fault
-from reliefseg.raster.scene import Scene
+from reliefseg.raster.heights import read_metres
+from reliefseg.raster.labels import Reading, label_fault, read_label_raster
+from reliefseg.raster.opening import measured, opened, read_header
+from reliefseg.raster.polygons import burn_polygons, is_polygons, polygon_fault
+from reliefseg.raster.scene import Scene, image_indexes
 
 STRIP_PIXELS = 2**22
 """A strip has about so many pixels at most (labels take some 30 bytes a pixel while they are looked up)."""
@@ -41,6 +44,7 @@ class Inspection:
     unknown: Counter[str] = field(default_factory=Counter)
     labelled_windows: Bool[np.ndarray, "windows"] | None = None
     has_measured_heights: bool = True
+    is_image_whole: bool = True
 
 
 def strips(grid: Grid, bytes_a_pixel: int = 1) -> list[Window]:
@@ -74,21 +78,121 @@ def damage(path: Path) -> list[str]:
     return []
 
 
-def labels_usable(scene: Scene) -> bool:
-    """Whether the scene has labels whose header shows no fault, so that they can be read."""
+def _inspect_image_and_labels(scene: Scene, windows: list[Window], found: Inspection) -> None:
+    usable = _labels_usable(scene)
+    if scene.labels is not None and not usable and not is_polygons(scene.labels):
+        found.faults += [f"scene {scene.name}: labels {offence}" for offence in damage(scene.labels)]
+    if usable:
+        found.class_px = np.zeros(len(scene.classes), np.int64)
+        found.labelled_windows = np.zeros(len(windows), bool)
+    for strip, valid in _read_image(scene, found):
+        if usable:
+            usable = _count_labels(scene, strip, valid, windows, found)
+    if found.unknown:
+        found.faults.append(_unknown_message(scene, found.unknown))
+
+
+def _read_image(scene: Scene, found: Inspection) -> Iterator[tuple[Window, Bool[np.ndarray, "height width"]]]:
+    """Each strip and where it is valid; strips behind a damage count as valid, so that labels are still seen."""
+    left = strips(scene.grid, len(scene.bands) * scene.dtype.itemsize)[::-1]
+    try:
+        with opened(scene.image) as dataset:
+            indexes = image_indexes(dataset, len(scene.bands))
+            while left:
+                data = dataset.read(list(indexes), window=left[-1].to_rasterio())
+                valid = measured(dataset, left[-1], indexes, data)
+                _widen(found, data[:, valid])
+                yield left.pop(), valid
+    except InputError as error:
+        found.is_image_whole = False
+        found.faults += [f"scene {scene.name}: image {offence}" for offence in error.offences]
+    for strip in reversed(left):
+        yield strip, np.ones((strip.height, strip.width), bool)
+
+
+def _widen(found: Inspection, values: Shaped[np.ndarray, "bands pixels"]) -> None:
+    """Takes more pixels into the number of valid ones and into each band's least and greatest value."""
+    if values.shape[1] == 0:
+        return
+    low, high = values.min(axis=1), values.max(axis=1)
+    found.valid_px += values.shape[1]
+    found.low = low if found.low is None else np.minimum(found.low, low)
+    found.high = high if found.high is None else np.maximum(found.high, high)
+
+
+def _count_labels(
+    scene: Scene, strip: Window, valid: Bool[np.ndarray, "height width"], windows: list[Window], found: Inspection
+) -> bool:
+    """Takes a strip's labels into the counts; False where the file is damaged: there is no use in going on."""
+    assert found.class_px is not None
+    assert found.labelled_windows is not None
+    try:
+        reading = _read_labels(scene, strip)
+    except InputError as error:
+        found.faults += [f"scene {scene.name}: labels {offence}" for offence in error.offences]
+        found.class_px = None
+        return False
+    labels = np.where(valid, reading.labels, np.uint8(IGNORE_INDEX))
+    found.class_px += np.bincount(labels.ravel(), minlength=IGNORE_INDEX + 1)[: len(scene.classes)]
+    found.unknown += reading.unknown
+    for number, window in enumerate(windows):
+        if window.row < strip.row + strip.height and window.row + window.height > strip.row:
+            seen = labels[window.shifted(-strip.row, 0).clipped(strip.height, strip.width).slices]
+            found.labelled_windows[number] |= bool((seen != IGNORE_INDEX).any())
+    return True
+
+
+def _read_labels(scene: Scene, strip: Window) -> Reading:
+    """A strip of labels; polygons of no class are counted with the first strip, for they may span several."""
+    assert scene.labels is not None
+    if not is_polygons(scene.labels):
+        return read_label_raster(scene.labels, strip, scene.classes)
+    column, background = scene.files.class_column or "", scene.files.unlabelled_is
+    burnt = burn_polygons(scene.labels, scene.grid, strip, scene.classes, column, background)
+    if strip == scene.grid.window:
+        return burnt
+    if strip.row > 0:
+        return Reading(burnt.labels, Counter())
+    whole = burn_polygons(scene.labels, scene.grid, scene.grid.window, scene.classes, column, background)
+    return Reading(burnt.labels, whole.unknown)
+
+
+def _unknown_message(scene: Scene, unknown: Counter[str]) -> str:
+    message = scene.unknown_labels_message(unknown)
+    if len(unknown) <= SMOOTHED or not all(value.startswith("#") for value in unknown):
+        return message
+    return (
+        f"{message} {len(unknown):,} different colours are blends, not classes: save the labels again without "
+        "smoothing (anti-aliasing, resampling other than nearest) and without loss (PNG or GeoTIFF)"
+    )
+
+
+def _inspect_heights(scene: Scene, found: Inspection) -> None:
+    """Reads heights and ground to their end; notes whether heights were measured anywhere."""
+    for role, path in (("heights", scene.heights), ("ground", scene.ground)):
+        if path is None or not path.is_file():
+            continue
+        offences = damage(path)
+        found.faults += [f"scene {scene.name}: {role} {offence}" for offence in offences]
+        if not offences and _on_grid(path, scene.grid):
+            windows = strips(scene.grid, 16)
+            found.has_measured_heights &= any(np.isfinite(read_metres(path, w)).any() for w in windows)
+
+
+def _labels_usable(scene: Scene) -> bool:
+    """Whether there are labels whose header shows no fault, so that they can be read."""
     if scene.labels is None:
         return False
-    if is_polygons(scene.labels):
-        return _survives(lambda path: polygon_fault(path, scene.grid, scene.files.class_column) is None, scene.labels)
-    return _on_grid(scene.labels, scene.grid) and label_fault(read_header(scene.labels), scene.classes) is None
-
-
-def _survives(test, path: Path) -> bool:  # type: ignore[no-untyped-def]
     try:
-        return bool(test(path))
+        if is_polygons(scene.labels):
+            return polygon_fault(scene.labels, scene.grid, scene.files.class_column) is None
+        return _on_grid(scene.labels, scene.grid) and label_fault(read_header(scene.labels), scene.classes) is None
     except InputError:
-        return False
+        return False  # told by survey_dataset
 
 
 def _on_grid(path: Path, grid: Grid) -> bool:
-    return _survives(lambda p: coincide(grid, read_header(p).grid), path)
+    try:
+        return coincide(grid, read_header(path).grid)
+    except InputError:
+        return False

@@ -55,7 +55,8 @@ class Boxes:
         """Boxes that are exactly these windows, unturned."""
         values = np.array([(w.row, w.col, w.height, w.width) for w in windows], dtype=np.float64).reshape(-1, 4)
         no = np.zeros(len(windows), dtype=bool)
-        return cls(np.array(scenes, dtype=np.int64), *values.T, no, no, no)
+        top, left, height, width = values.T
+        return cls(np.array(scenes, dtype=np.int64), top, left, height, width, no, no, no)
 
     def __getitem__(self, index: slice | np.ndarray) -> Boxes:
         return Boxes(*(getattr(self, name)[index] for name in self.__dataclass_fields__))

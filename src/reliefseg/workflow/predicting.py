@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import Float32, UInt8
 
 from reliefseg.depth import make_depth
 from reliefseg.errors import InputError
 from reliefseg.export import load_bundle
-from reliefseg.hardware import pick_device, pick_precision
+from reliefseg.hardware import pick_device, pick_precision, use_processor
 from reliefseg.inference import ScenePredictor
-from reliefseg.raster import ClassTable, Scene, open_scene, write_class_map
+from reliefseg.raster import ClassTable, Scene, SceneFiles, default_cache, write_class_map
 from reliefseg.raster.files import probe_folder
+from reliefseg.raster.heights import HeightsAre
+from reliefseg.raster.scene import survey_scene
+from reliefseg.tiles import SceneArrays
 from reliefseg.workflow.saying import SILENT, Sayer
 
 SUFFIXES = (".tif", ".tiff", ".vrt", ".png", ".jpg", ".jpeg")
+
+
+@dataclass(frozen=True)
+class HeightFiles:
+    """Where predicted scenes' heights lie, for models whose depth comes from rasters.
+
+    Patterns in which `{scene}` is the scene's name; without `ground`, the terrain height, it is estimated.
+    """
+
+    heights: str
+    ground: str | None = None
+    heights_are: HeightsAre = "dsm"
+
+    def beside(self, image: Path) -> SceneFiles:
+        """The image with its height files."""
+        ground = None if self.ground is None else Path(self.ground.replace("{scene}", image.stem))
+        heights = Path(self.heights.replace("{scene}", image.stem))
+        return SceneFiles(image, heights=heights, ground=ground, heights_are=self.heights_are)
 
 
 @dataclass(frozen=True)
@@ -35,27 +54,31 @@ class Model:
         """The classes, in the order of the ids that `predict` returns."""
         return self.predictor.spec.class_table
 
-    def predict(self, image: Path | str) -> UInt8[np.ndarray, "h w"]:
+    def predict(self, image: Path | str, heights: HeightFiles | None = None) -> UInt8[np.ndarray, "h w"]:
         """Class ids of a whole scene on its own grid; 255 where it is not valid."""
-        scene = self.open(Path(image))
-        return self.predictor.class_ids(self.predictor.read(scene, self._depth(scene)))
+        return self.predictor.class_ids(self.read(self.open(Path(image), heights)))
 
-    def probabilities(self, image: Path | str) -> Float32[np.ndarray, "classes h w"]:
+    def probabilities(
+        self, image: Path | str, heights: HeightFiles | None = None
+    ) -> Float32[np.ndarray, "classes h w"]:
         """Class probabilities of a whole scene on its own grid; they sum to one."""
-        scene = self.open(Path(image))
-        return self.predictor.probabilities(self.predictor.read(scene, self._depth(scene)))
+        return self.predictor.probabilities(self.read(self.open(Path(image), heights)))
 
-    def open(self, image: Path) -> Scene:
-        """The scene in this file; InputError where its bands are not the model's."""
+    def open(self, image: Path, heights: HeightFiles | None = None) -> Scene:
+        """The scene in this file; InputError where its bands are not the model's or its heights are not there."""
         spec = self.predictor.spec
-        return open_scene(image, bands=spec.scene_bands, classes=spec.class_table)
+        files = SceneFiles(image) if heights is None else heights.beside(image)
+        scene, faults = survey_scene(image.stem, files, spec.scene_bands, spec.class_table, None)
+        if spec.depth.source == "raster" and heights is None:
+            faults.append(f"scene {image.stem}: the model needs heights; give --heights 'FOLDER/{{scene}}.tif'")
+        if scene is None or faults:
+            raise InputError(faults)
+        return scene
 
-    def _depth(self, scene: Scene) -> Path | None:
-        settings = self.predictor.spec.depth
-        if settings.source == "none":
-            return None
-        cache = self.cache or scene.image.parent / ".reliefseg"
-        return make_depth([scene], settings, cache)[scene.name]
+    def read(self, scene: Scene) -> SceneArrays:
+        """The scene's bands as the model wants them; depth is made where it is not there yet."""
+        depth = make_depth([scene], self.predictor.spec.depth, self.cache or default_cache(scene.image.parent))
+        return self.predictor.read(scene, depth.get(scene.name))
 
 
 def load_model(
@@ -64,7 +87,7 @@ def load_model(
     """The model in a run folder or bundle, ready to predict; InputError where there is none or it is damaged."""
     spec, network = load_bundle(Path(path))
     chosen = pick_device(device)
-    torch.set_num_threads(threads or os.cpu_count() or 1)
+    use_processor(threads)
     predictor = ScenePredictor(spec, network, chosen, batch=batch, precision=pick_precision("auto", chosen))
     return Model(predictor, cache)
 
@@ -88,7 +111,13 @@ def find_scenes(arguments: Sequence[str]) -> list[Path]:
 
 
 def predict(
-    run: Path, scenes: Sequence[Path], out: Path, *, cache: Path | None = None, say: Sayer = SILENT
+    run: Path,
+    scenes: Sequence[Path],
+    out: Path,
+    *,
+    heights: HeightFiles | None = None,
+    cache: Path | None = None,
+    say: Sayer = SILENT,
 ) -> list[Path]:
     """Writes a class map, `OUT/<scene>.tif`, for every scene, on its own grid with class colours; returns the files.
 
@@ -99,7 +128,7 @@ def predict(
     opened, faults = [], []
     for path in scenes:
         try:
-            opened.append(model.open(path))
+            opened.append(model.open(path, heights))
         except InputError as error:
             faults += error.offences
     faults += _twins(scenes, out)
@@ -124,8 +153,8 @@ def _twins(scenes: Sequence[Path], out: Path) -> list[str]:
 
 
 def _predict_scene(model: Model, scene: Scene, target: Path, say: Sayer) -> Path:
-    depth = model._depth(scene)
+    arrays = model.read(scene)
     with say.progress(scene.name) as tick:
-        class_ids = model.predictor.class_ids(model.predictor.read(scene, depth), tick)
+        class_ids = model.predictor.class_ids(arrays, tick)
     write_class_map(target, class_ids, scene.grid, model.classes)
     return target

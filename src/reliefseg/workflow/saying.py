@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 Tick = Callable[[int, int], None]
 """Told (done, of) as work goes on."""
 
 
+@runtime_checkable
 class Sayer(Protocol):
     """Somebody who passes on notes and progress."""
 

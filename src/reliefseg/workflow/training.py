@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,7 +14,6 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 from safetensors.torch import load_file, save_file
-from torch import nn
 
 from reliefseg import learning
 from reliefseg.config import Settings, read_settings, to_toml
@@ -23,7 +21,7 @@ from reliefseg.errors import InputError
 from reliefseg.evaluation import confusion_matrix, scores_from_confusion
 from reliefseg.evaluation.pictures import PanelTile, class_panels, photograph
 from reliefseg.export import save_bundle
-from reliefseg.hardware import describe, pick_device, pick_precision
+from reliefseg.hardware import describe, pick_device, pick_precision, use_processor
 from reliefseg.inference import ScenePredictor
 from reliefseg.learning import Hooks, RunLog, Training, held, seconds_per_step
 from reliefseg.networks import STAGES, U2Net, load_official
@@ -59,7 +57,7 @@ def train(dataset: Dataset, run: Path, settings: Settings, *, resume: bool = Fal
         settings = start_run(run, settings, resume=resume)
         device = pick_device(settings.device)
         precision = pick_precision(settings.precision, device)
-        torch.set_num_threads(settings.threads or os.cpu_count() or 1)
+        use_processor(settings.threads)
         log = RunLog(run)
         try:
             prepared = _prepared(dataset, run, settings, device, log, say)
@@ -77,7 +75,7 @@ def pretrain(dataset: Dataset, run: Path, settings: Settings, *, resume: bool = 
     with held(run):
         settings = start_run(run, settings, resume=resume)
         device = pick_device(settings.device)
-        torch.set_num_threads(settings.threads or os.cpu_count() or 1)
+        use_processor(settings.threads)
         log = RunLog(run)
         try:
             prepared = _prepared(dataset, run, settings, device, log, say)
@@ -165,7 +163,7 @@ def _start_from_official(generator: U2Net, path: Path, log: RunLog) -> None:
     log.note(f"Started from {path.name}; dropped by name: {', '.join(dropped) or 'nothing'}.")
 
 
-def _trained(prepared: Preparation, generator: U2Net, run: Path, fabric: Fabric, log: RunLog, say: Sayer) -> nn.Module:
+def _trained(prepared: Preparation, generator: U2Net, run: Path, fabric: Fabric, log: RunLog, say: Sayer) -> U2Net:
     settings, spec = prepared.settings, prepared.spec
     training = Training(generator, spec.inputs, len(spec.classes), settings.train, fabric, settings.seed)
     seconds = seconds_per_step(training, prepared.pixels) * settings.train.steps
@@ -186,10 +184,10 @@ def _trained(prepared: Preparation, generator: U2Net, run: Path, fabric: Fabric,
     return network
 
 
-def _validator(prepared: Preparation) -> Callable[[nn.Module], dict[str, Any]]:
+def _validator(prepared: Preparation) -> Callable[[U2Net], dict[str, Any]]:
     names = prepared.spec.class_table.names
 
-    def validate(network: nn.Module) -> dict[str, Any]:
+    def validate(network: U2Net) -> dict[str, Any]:
         predictor = predictor_of(prepared, network)
         total = np.zeros((len(names), len(names)), dtype=np.int64)
         for scene in prepared.validation:
@@ -199,7 +197,7 @@ def _validator(prepared: Preparation) -> Callable[[nn.Module], dict[str, Any]]:
     return validate
 
 
-def predictor_of(prepared: Preparation, network: nn.Module) -> ScenePredictor:
+def predictor_of(prepared: Preparation, network: U2Net) -> ScenePredictor:
     """A predictor that computes as training does."""
     settings = prepared.settings
     device = prepared.pixels.device
@@ -212,14 +210,14 @@ def predictor_of(prepared: Preparation, network: nn.Module) -> ScenePredictor:
     )
 
 
-def _panel_maker(prepared: Preparation, run: Path) -> Callable[[nn.Module, int], None]:
+def _panel_maker(prepared: Preparation, run: Path) -> Callable[[U2Net, int], None]:
     """Draws the same four validation tiles, whatever the percentage: the middles of four scenes."""
     table = prepared.spec.class_table
     chosen = prepared.validation[:: max(1, len(prepared.validation) // 4)][:4]
     side = round(prepared.settings.tiles.box_side)
     tiles = [(scene.name, _middle(scene.arrays, side)) for scene in chosen]
 
-    def show(network: nn.Module, percent: int) -> None:
+    def show(network: U2Net, percent: int) -> None:
         predictor = predictor_of(prepared, network)
         panels = [
             PanelTile(name, photograph(t.bands, prepared.spec.bands, t.valid), predictor.probabilities(t), t.labels)

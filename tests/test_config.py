@@ -1,0 +1,59 @@
+"""Where settings come from, and how wrong ones are told."""
+
+import pytest
+
+from reliefseg.config import load_settings, preset_names, read_settings, settings_from, to_toml
+from reliefseg.errors import InputError
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_every_preset_is_valid_and_survives_being_written(name, tmp_path):
+    settings = load_settings(name)
+    (tmp_path / "config.toml").write_text(to_toml(settings), encoding="utf-8")
+    assert read_settings(tmp_path / "config.toml") == settings
+
+
+def test_assignments_win_over_the_file_and_the_file_over_the_preset(tmp_path):
+    (tmp_path / "mine.toml").write_text("[train]\nsteps = 77\nbatch = 3\n")
+    settings = load_settings("debug", tmp_path / "mine.toml", ["train.steps=99", 'depth.source="none"'])
+    assert (settings.train.steps, settings.train.batch) == (99, 3)
+    assert settings.tiles.size == load_settings("debug").tiles.size
+
+
+@pytest.mark.parametrize(("text", "value"), [("cpu", "cpu"), ('"cpu"', "cpu")])
+def test_strings_need_no_quotes(text, value):
+    assert load_settings("debug", None, [f"device={text}"]).device == value
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("train.stepz=5", r"setting train.stepz: unknown; did you mean train.steps\?"),
+        ("steps=5", r"setting steps: unknown; did you mean .*steps\?"),
+        ("train.steps=many", r"setting train.steps: .*valid integer.*found 'many'"),
+        ("train.loss.kind=hinge", r"setting train.loss.kind: .*'softmax' or 'sigmoid'"),
+        ("tiles.box_factor=[2.0, 1.0]", r"setting tiles: .*smallest, largest"),
+        ("train.steps", r"expected key=value"),
+        ("depth.source=radar", r"setting depth.source"),
+        ("tiles=3", r"setting tiles"),
+    ],
+)
+def test_wrong_settings_are_named(assignment, message):
+    with pytest.raises(InputError, match=message):
+        load_settings("debug", None, [assignment])
+
+
+def test_all_faults_are_told_at_once():
+    with pytest.raises(InputError) as caught:
+        settings_from({"train": {"steps": 0, "bach": 2}, "tilez": {}})
+    assert len(caught.value.offences) == 3
+
+
+def test_an_unknown_preset_and_broken_files(tmp_path):
+    with pytest.raises(InputError, match=r"preset 'debugg': unknown; did you mean debug\?"):
+        load_settings("debugg")
+    with pytest.raises(InputError, match="cannot be read"):
+        load_settings("debug", tmp_path / "none.toml")
+    (tmp_path / "bad.toml").write_text("steps = = 3")
+    with pytest.raises(InputError, match="not TOML"):
+        load_settings("debug", tmp_path / "bad.toml")

@@ -1,0 +1,283 @@
+"""The main job end to end on small generated scenes, through the command line, and what may go wrong."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+from safetensors.torch import load_file
+
+import reliefseg
+from reliefseg.cli import run as command
+from reliefseg.errors import InputError
+from reliefseg.generate import GenerateSettings, generate_dataset
+from reliefseg.raster import load_dataset
+from reliefseg.workflow import HeightFiles, find_scenes, load_model, predict
+
+SMALL = ["--preset", "debug", "--set", "train.steps=4", "--set", "pretrain.steps=2", "--set", "tiles.size=32"]
+SMALL += ["--set", "prediction.window=64", "--set", "train.validations=2", "--quiet"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    out = tmp_path_factory.mktemp("made") / "data"
+    return generate_dataset(out, GenerateSettings(scenes=5, size=96, gsd=0.3, seed=3))
+
+
+@pytest.fixture(scope="module")
+def trained(data, tmp_path_factory):
+    run = tmp_path_factory.mktemp("runs") / "run"
+    assert command(["run", str(data), "-o", str(run), *SMALL]) == 0
+    return run
+
+
+def changed(data, tmp_path, splits):
+    """A copy of the data set with other splits."""
+    copy = tmp_path / "copy"
+    shutil.copytree(data, copy, ignore=shutil.ignore_patterns(".reliefseg"))
+    text = (copy / "dataset.toml").read_text(encoding="utf-8")
+    head = text[: text.index("[splits]")]
+    lines = "".join(f"{name} = {json.dumps(scenes)}\n" for name, scenes in splits.items())
+    (copy / "dataset.toml").write_text(f"{head}[splits]\n{lines}", encoding="utf-8")
+    return copy
+
+
+def model_of(run):
+    return load_file(run / "model" / "model.safetensors")
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
+
+
+def test_a_run_leaves_what_the_design_says(trained):
+    for name in ("config.toml", "environment.json", "log.jsonl", "report.html", "model/config.json", "events"):
+        assert (trained / name).exists(), name
+    metrics = json.loads((trained / "evaluation" / "test" / "metrics.json").read_text())
+    for key in ("scenes", "classes", "confusion", "iou", "mean_iou", "eroded", "per_scene", "original", "seconds"):
+        assert key in metrics, key
+    assert metrics["tiles_seen"]["train"] == 4 * 2
+    assert sorted(p.name for p in (trained / "progress").iterdir()) == ["010.png", "025.png", "050.png", "100.png"]
+    assert not [p for p in trained.rglob(".*") if p.name != ".lock"]
+    events = [json.loads(x) for x in (trained / "log.jsonl").open()]
+    assert sum(e["event"] == "validation" and e["phase"] == "train" for e in events) == 2
+
+
+def test_reading_the_test_split_is_counted(data, trained, capsys):
+    before = json.loads((trained / "evaluation" / "test" / "metrics.json").read_text())["readings"]
+    assert command(["evaluate", str(trained), str(data), "--json", "--quiet"]) == 0
+    assert json.loads(capsys.readouterr().out)["readings"] == before + 1
+
+
+def test_predicted_maps_lie_on_the_scenes_own_grid(data, trained, tmp_path, capsys):
+    scene = load_dataset(data).split("test")[0]
+    heights = ["--heights", str(data / "heights" / "{scene}.tif"), "--ground", str(data / "ground" / "{scene}.tif")]
+    assert command(["predict", str(trained), str(scene.image), "-o", str(tmp_path / "maps"), *heights, "--quiet"]) == 0
+    path = tmp_path / "maps" / f"{scene.name}.tif"
+    assert capsys.readouterr().out.strip() == str(path)
+    with rasterio.open(path) as found, rasterio.open(scene.image) as image:
+        assert (found.crs, found.transform, found.shape) == (image.crs, image.transform, image.shape)
+        assert found.nodata == 255
+        assert found.colormap(1)[1][:3] == (0, 0, 255)
+        class_ids = found.read(1)
+    assert class_ids.max() < 5
+    truth = json.loads((trained / "evaluation" / "test" / "metrics.json").read_text())["per_scene"]
+    counted = np.array(truth[scene.name]["confusion"]).sum(axis=0)
+    labels = scene.read_labels()
+    np.testing.assert_array_equal(np.bincount(class_ids[labels != 255], minlength=5), counted)
+
+
+def test_a_notebook_needs_few_names(data, trained):
+    model = reliefseg.load_model(trained)
+    scene = reliefseg.load_dataset(data).split("test")[0]
+    files = HeightFiles(str(data / "heights" / "{scene}.tif"), str(data / "ground" / "{scene}.tif"))
+    probabilities = model.probabilities(scene.image, files)
+    np.testing.assert_allclose(probabilities.sum(axis=0), 1, atol=1e-5)
+    np.testing.assert_array_equal(model.predict(scene.image, files), probabilities.argmax(axis=0))
+    assert callable(reliefseg.train)
+    assert callable(reliefseg.evaluate)
+
+
+def test_nothing_of_the_test_scenes_nor_label_pixels_of_tile_labelled_ones_reaches_the_weights(
+    data, trained, tmp_path
+):
+    copy = tmp_path / "copy"
+    shutil.copytree(data, copy, ignore=shutil.ignore_patterns(".reliefseg"))
+    dataset, rng = load_dataset(copy), np.random.default_rng(0)
+    for scene in dataset.split("test"):
+        for path in (scene.image, scene.heights):
+            with rasterio.open(path, "r+") as file:
+                noise = rng.integers(0, 200, (file.count, *file.shape)).astype(file.dtypes[0])
+                file.write(noise)
+    for label in dataset.tile_labels():
+        path = dataset.scenes[label.scene].labels
+        with rasterio.open(path, "r+") as file:
+            rows, cols = label.window.slices
+            everything = file.read()
+            tile = everything[:, rows, cols].reshape(file.count, -1)
+            everything[:, rows, cols] = rng.permutation(tile, axis=1).reshape(everything[:, rows, cols].shape)
+            file.write(everything)
+    assert command(["train", str(copy), "-o", str(tmp_path / "run"), *SMALL]) == 0
+    assert same(model_of(trained), model_of(tmp_path / "run"))
+
+
+def test_interrupted_and_resumed_is_the_run_never_interrupted(data, trained, tmp_path):
+    """Killed outright while it trains; what lies under final names is whole, and --resume ends in the same weights."""
+    run = tmp_path / "run"
+    more = ["--set", "train.checkpoint_minutes=0.0001", "--set", "train.steps=40"]
+    script = "import sys; from reliefseg.cli import run; sys.exit(run(sys.argv[1:]))"
+    arguments = [sys.executable, "-c", script, "train", str(data), "-o", str(run), *SMALL, *more]
+    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not list((run / "checkpoints").glob("train-*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (run / "model").exists()
+    assert command(["train", str(data), "-o", str(run), "--resume", "--quiet"]) == 0
+    whole = tmp_path / "whole"
+    assert command(["train", str(data), "-o", str(whole), *SMALL, *more]) == 0
+    assert same(model_of(run), model_of(whole))
+
+
+def test_ctrl_c_ends_with_130_and_keeps_the_folder_usable(data, tmp_path):
+    run = tmp_path / "run"
+    script = "from reliefseg.cli import main; main()"
+    arguments = [sys.executable, "-c", script, "train", str(data), "-o", str(run), *SMALL, "--set", "train.steps=5000"]
+    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not list((run / "checkpoints").glob("pretrain-*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate()
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert "--resume" in said
+
+
+def test_a_second_run_into_the_same_folder_is_refused(data, trained, capsys):
+    assert command(["train", str(data), "-o", str(trained), *SMALL]) == 2
+    assert "holds a run already" in capsys.readouterr().err
+
+
+def test_a_run_folder_in_use_is_refused(data, tmp_path, capsys):
+    from reliefseg.learning import held
+
+    with held(tmp_path / "run"):
+        assert command(["train", str(data), "-o", str(tmp_path / "run"), *SMALL]) == 2
+    assert "in use by another process" in capsys.readouterr().err
+    assert os.listdir(tmp_path / "run") == [".lock"]
+
+
+def test_without_validation_the_last_average_is_the_result_and_that_is_said(data, tmp_path):
+    copy = changed(data, tmp_path, {"pixel_labelled": ["town_000"], "test": ["town_004"]})
+    assert command(["run", str(copy), "-o", str(tmp_path / "run"), *SMALL]) == 0
+    log = (tmp_path / "run" / "log.jsonl").read_text()
+    assert "nothing is picked" in log
+    assert "pretraining is left out" in log
+
+
+def test_a_quarter_of_the_labelled_scenes_can_validate(data, tmp_path):
+    copy = changed(data, tmp_path, {"pixel_labelled": ["town_000", "town_001"]})
+    more = ["--set", "validation.blocks=true"]
+    assert command(["train", str(copy), "-o", str(tmp_path / "run"), *SMALL, *more]) == 0
+    log = (tmp_path / "run" / "log.jsonl").read_text()
+    assert "one quarter of each pixel-labelled scene" in log
+    assert '"event": "validation"' in log
+
+
+@pytest.mark.parametrize(
+    ("splits", "message"),
+    [
+        ({"test": ["town_004"]}, "no scene in splits.pixel_labelled"),
+        ({"pixel_labelled": ["town_009"]}, "town_009"),
+        ({"pixel_labelled": ["town_000"], "test": ["town_000"]}, "town_000"),
+    ],
+)
+def test_wrong_splits_are_refused(data, tmp_path, capsys, splits, message):
+    copy = changed(data, tmp_path, splits)
+    assert command(["run", str(copy), "-o", str(tmp_path / "run"), *SMALL]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "run" / "config.toml").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "DATA", "-o", "RUN", "--preset", "nothing"], "preset 'nothing': unknown"),
+        (["train", "DATA", "-o", "RUN", "--set", "train.stepz=3"], "did you mean train.steps"),
+        (["train", "DATA", "-o", "RUN", "--preset", "debug", "--set", "device=cuda"], "sees no GPU"),
+        (["train", "DATA", "-o", "RUN", "--resume"], "nothing to resume"),
+        (["train", "NOWHERE", "-o", "RUN", "--preset", "debug"], "NOWHERE"),
+        (["evaluate", "NOWHERE", "DATA"], "no model here"),
+        (["evaluate", "TRAINED", "DATA", "--split", "exam"], "no split 'exam'"),
+        (["predict", "TRAINED", "NOWHERE.tif", "-o", "RUN"], "no scene here"),
+        (["predict", "TRAINED", "DATA/images", "-o", "RUN"], "the model needs heights"),
+        (["predict", "TRAINED", "DATA/heights", "-o", "RUN", "--heights", "DATA/heights/{scene}.tif"], "bands"),
+        (["fly"], "No such command"),
+        (["train", "DATA"], "Missing option"),
+    ],
+)
+def test_wrong_input_is_one_message_and_status_2(data, trained, tmp_path, capsys, arguments, message):
+    places = {"DATA": str(data), "TRAINED": str(trained), "NOWHERE": str(tmp_path / "NOWHERE"), "RUN": str(tmp_path / "r")}
+    for word, place in places.items():
+        arguments = [a.replace(word, place) for a in arguments]
+    assert command(arguments) == 2
+    shown = capsys.readouterr()
+    assert message in shown.err
+    assert "Traceback" not in shown.err
+    assert not (tmp_path / "r" / "config.toml").exists()
+
+
+def test_a_damaged_model_is_refused(data, trained, tmp_path):
+    broken = tmp_path / "run"
+    shutil.copytree(trained, broken)
+    weights = broken / "model" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(InputError, match="cannot be loaded"):
+        load_model(broken)
+    (broken / "model" / "config.json").write_text("{}")
+    with pytest.raises(InputError, match="not a model of reliefseg"):
+        load_model(broken)
+    (broken / "model" / "config.json").write_text('{"format": 99}')
+    with pytest.raises(InputError, match="format 99"):
+        load_model(broken)
+
+
+def test_maps_never_overwrite_scenes_or_one_another(data, trained, tmp_path):
+    heights = HeightFiles(str(data / "heights" / "{scene}.tif"))
+    image = load_dataset(data).split("test")[0].image
+    with pytest.raises(InputError, match="would overwrite it"):
+        predict(trained, [image], image.parent, heights=heights)
+    twin = tmp_path / image.name
+    shutil.copy(image, twin)
+    with pytest.raises(InputError, match="predict them into different folders"):
+        predict(trained, [image, twin], tmp_path / "maps", heights=heights)
+
+
+def test_scenes_are_found_as_files_folders_and_globs(data):
+    by_folder = find_scenes([str(data / "images")])
+    assert len(by_folder) == 5
+    assert find_scenes([str(data / "images" / "*.tif"), str(by_folder[0])]) == by_folder
+
+
+def test_check_says_no_with_status_1_and_others_refuse_with_2(data, tmp_path, capsys):
+    copy = tmp_path / "copy"
+    shutil.copytree(data, copy)
+    labels = load_dataset(copy).scenes["town_000"].labels
+    with rasterio.open(labels, "r+") as file:
+        everything = file.read()
+        everything[:, :2, :3] = 77
+        file.write(everything)
+    assert command(["check", str(data)]) == 0
+    assert command(["check", str(copy)]) == 1
+    assert "6 px" in capsys.readouterr().out
+    assert command(["train", str(copy), "-o", str(tmp_path / "run"), *SMALL]) == 2
+    assert "6 px" in capsys.readouterr().err
