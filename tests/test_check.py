@@ -139,7 +139,6 @@ def test_strips_change_nothing(town: Path, monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize("per_scene", ['"grid"', "3"])
 def test_tile_labels_are_counted_as_they_are_used(town: Path, per_scene: str) -> None:
     rule = f"[tile_labels]\nfrom_labels = true\nsize = 16\nper_scene = {per_scene}\n"
-    (town / "dataset.toml").write_text(TEXT.replace('["b"]', '["c"]').replace("test", "tile_labelled") + rule)
     (town / "dataset.toml").write_text(HEAD + CLASSES + FILES + rule + '[splits]\ntile_labelled = ["b", "c"]\n')
     hidden = noise()
     hidden[:, :32, :16] = 0

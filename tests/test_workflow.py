@@ -21,7 +21,7 @@ from reliefseg.generate import GenerateSettings, generate_dataset
 from reliefseg.raster import load_dataset
 from reliefseg.workflow import HeightFiles, find_scenes, load_model, predict
 
-SMALL = ["--preset", "debug", "--set", "train.steps=4", "--set", "pretrain.steps=2", "--set", "tiles.size=32"]
+SMALL = ["--preset", "debug", "--set", "train.steps=10", "--set", "pretrain.steps=2", "--set", "tiles.size=32"]
 SMALL += ["--set", "prediction.window=64", "--set", "train.validations=2", "--quiet"]
 
 
@@ -63,7 +63,7 @@ def test_a_run_leaves_what_the_design_says(trained):
     metrics = json.loads((trained / "evaluation" / "test" / "metrics.json").read_text())
     for key in ("scenes", "classes", "confusion", "iou", "mean_iou", "eroded", "per_scene", "original", "seconds"):
         assert key in metrics, key
-    assert metrics["tiles_seen"]["train"] == 4 * 2
+    assert metrics["tiles_seen"]["train"] == 10 * 2
     assert sorted(p.name for p in (trained / "progress").iterdir()) == ["010.png", "025.png", "050.png", "100.png"]
     assert not [p for p in trained.rglob(".*") if p.name != ".lock"]
     events = [json.loads(x) for x in (trained / "log.jsonl").open()]

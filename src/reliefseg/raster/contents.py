@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pyogrio
 import pyogrio.errors
+from jaxtyping import Shaped
 from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
 
@@ -168,15 +169,16 @@ def _path_words(path: Path) -> set[str]:
 
 def _columns(path: Path, layer: str, info: dict[str, Any]) -> list[PolygonTable]:
     names = [str(n) for n, t in zip(info["fields"], info["dtypes"], strict=True) if str(t)[:3] in ("obj", "int", "uin")]
-    if "Polygon" not in (info["geometry_type"] or "Polygon") and info["geometry_type"] != "Unknown":
+    shape = info["geometry_type"] or "none"
+    if not names or not ("Polygon" in shape or shape in ("Unknown", "GeometryCollection")):
         return []
     _, _, _, fields = pyogrio.raw.read(path, layer=layer, columns=names, read_geometry=False)
     order = [str(n) for n in info["fields"] if str(n) in names]
     return [_table(name, values) for name, values in zip(order, fields, strict=True) if len(values)]
 
 
-def _table(name: str, values: Sequence[object]) -> PolygonTable:
-    counts = Counter(str(value) for value in values if value is not None and str(value) != "")
+def _table(name: str, values: Shaped[np.ndarray, "polygons"]) -> PolygonTable:
+    counts = Counter(str(v).removesuffix(".0") for v in values.tolist() if v is not None and v == v and v != "")
     return PolygonTable(name, counts, all(re.fullmatch(r"-?\d+", value) for value in counts))
 
 

@@ -141,7 +141,7 @@ def _role_inside(stem: str) -> str | None:
 
 
 def _words(text: str) -> list[str]:
-    return [w for w in re.split(r"[^0-9A-Za-zÀ-ÿ]+", _joined(text)) if w]
+    return re.findall(r"[^\W_]+", _joined(text))
 
 
 def _joined(text: str) -> str:
@@ -149,13 +149,13 @@ def _joined(text: str) -> str:
 
 
 def _without(text: str, roles: set[str] | None) -> str:
-    """The text without words for these roles (None: for any) at its ends; may come out empty."""
-    parts = re.split(r"([^0-9A-Za-zÀ-ÿ]+)", _joined(text))
-    while parts and _is_role(parts[-1], roles):
-        del parts[-2:]
-    while parts and _is_role(parts[0], roles):
-        del parts[:2]
-    return "".join(parts)
+    """The text without words for these roles (None: for any) at its ends, each with one separator; may be empty."""
+    text = _joined(text)
+    while (found := re.fullmatch(r"(.*)[\W_]([^\W_]+)", text, re.DOTALL)) and _is_role(found[2], roles):
+        text = found[1]
+    while (found := re.fullmatch(r"([^\W_]+)[\W_](.*)", text, re.DOTALL)) and _is_role(found[1], roles):
+        text = found[2]
+    return "" if _is_role(text, roles) else text
 
 
 def _is_role(word: str, roles: set[str] | None) -> bool:

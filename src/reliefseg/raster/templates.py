@@ -14,6 +14,8 @@ TRIED = 40
 """How many patterns for images are tried out against the companions."""
 NOWHERE = "listed below: {scene}"
 """A pattern that no file fits, where each image has to be named."""
+TRIED_EACH = 5
+"""How many patterns for companions are tried for each of them."""
 
 Pairs = Mapping[PurePosixPath, Mapping[str, PurePosixPath]]
 
@@ -41,10 +43,11 @@ def find_layout(root: Path, pairs: Pairs) -> Layout:
     return _layout(root, pairs, NOWHERE) if best.strangers else best
 
 
-def _merit(layout: Layout) -> tuple[int, int, int]:
-    """Few exceptions and no strangers first, then long names, then short patterns."""
+def _merit(layout: Layout) -> tuple[int, bool, int, int]:
+    """Few exceptions and no strangers first, names from files before names from folders, then long names."""
     wrong = len(layout.strangers) + sum(map(len, layout.exceptions.values()))
-    return -wrong, sum(map(len, layout.names.values())), -sum(map(len, layout.patterns.values()))
+    from_files = PLACEHOLDER not in str(PurePosixPath(layout.patterns["images"]).parent)
+    return -wrong, from_files, sum(map(len, layout.names.values())), -sum(map(len, layout.patterns.values()))
 
 
 def _image_patterns(pairs: Pairs) -> list[str]:
@@ -113,7 +116,7 @@ def _describe(
 ) -> None:
     """Adds the pattern for a role that fits most of these files and no others, and exceptions for the rest."""
     counts = Counter(pattern for name, path in found.items() for pattern in _patterns(path, name))
-    for pattern, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+    for pattern, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:TRIED_EACH]:
         fitting = match_pattern(root, pattern)
         rest = {name: str(path) for name, path in found.items() if fitting.get(name) != root / path}
         strangers = [name for name in fitting if name not in found]

@@ -9,7 +9,7 @@ from reliefseg.generate import GenerateSettings, generate_dataset
 from reliefseg.workflow.running import RunResult, run_all
 from reliefseg.workflow.saying import SILENT, Sayer
 
-SCENES = GenerateSettings(scenes=12, size=640, gsd=0.18, seed=0)
+SCENES = GenerateSettings(scenes=36, size=384, gsd=0.18, seed=0)
 
 
 def run_demo(out: Path, *, say: Sayer = SILENT) -> RunResult:

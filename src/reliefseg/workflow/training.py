@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 from collections.abc import Callable
 from dataclasses import replace
@@ -90,6 +91,7 @@ def pretrain(dataset: Dataset, run: Path, settings: Settings, *, resume: bool = 
 
 
 def _fabric(device: torch.device, precision: torch.dtype) -> Fabric:
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     name = "bf16-mixed" if precision == torch.bfloat16 else "32-true"
     return Fabric(accelerator=device.type, devices=1, precision=name)  # type: ignore[arg-type]
 
