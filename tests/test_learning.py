@@ -214,7 +214,7 @@ def test_two_runs_are_equal_and_two_plus_two_steps_are_four(tmp_path):
         ):
             assert torch.equal(weights(mine), weights(theirs))
     logs = [
-        [{k: v for k, v in json.loads(x).items() if k != "images_per_second"} for x in (p / "log.jsonl").open()]
+        [{k: v for k, v in json.loads(x).items() if k != "images_per_second"} for x in (p / "log.jsonl").read_text().splitlines()]
         for p in paths
     ]
     assert logs[0] == logs[1] == logs[2]

@@ -66,7 +66,7 @@ def test_a_run_leaves_what_the_design_says(trained):
     assert metrics["tiles_seen"]["train"] == 10 * 2
     assert sorted(p.name for p in (trained / "progress").iterdir()) == ["010.png", "025.png", "050.png", "100.png"]
     assert not [p for p in trained.rglob(".*") if p.name != ".lock"]
-    events = [json.loads(x) for x in (trained / "log.jsonl").open()]
+    events = [json.loads(x) for x in (trained / "log.jsonl").read_text().splitlines()]
     assert sum(e["event"] == "validation" and e["phase"] == "train" for e in events) == 2
 
 

@@ -110,11 +110,18 @@ def restore_network(network: nn.Module, prefix: str, tensors: dict[str, Tensor])
 
 def restore_optimiser(optimiser: torch.optim.Optimizer, prefix: str, tensors: dict[str, Tensor]) -> None:
     """Puts back what `optimiser_tensors` took."""
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
     moments: dict[int, dict[str, Tensor]] = {}
     for name, value in _under(prefix, tensors).items():
         number, key = name.split(".", 1)
-        moments.setdefault(int(number), {})[key] = value
+        moments.setdefault(int(number), {})[key] = _laid_out_as(parameters[int(number)], value)
     optimiser.load_state_dict({"state": moments, "param_groups": optimiser.state_dict()["param_groups"]})
+
+
+def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:
+    """The value in the parameter's memory format: fused optimisers walk both in memory order."""
+    same = value.shape == parameter.shape
+    return torch.empty_like(parameter, dtype=value.dtype).copy_(value) if same else value
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

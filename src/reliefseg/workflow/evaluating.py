@@ -50,7 +50,7 @@ def evaluate(run: Path, dataset: Dataset, split: str = "test", *, say: Sayer = S
 
 
 def _labelled_scenes(dataset: Dataset, split: str) -> Sequence[Scene]:
-    scenes = dataset.split(split)
+    scenes = dataset.split(split) if split in dataset.splits else []
     if not scenes:
         stated = ", ".join(dataset.splits) or "none"
         raise InputError(f"data set {dataset.name}: no split {split!r}; stated are: {stated}")
