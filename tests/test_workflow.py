@@ -1,7 +1,6 @@
 """The main job end to end on small generated scenes, through the command line, and what may go wrong."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -105,9 +104,7 @@ def test_a_notebook_needs_few_names(data, trained):
     assert callable(reliefseg.evaluate)
 
 
-def test_nothing_of_the_test_scenes_nor_label_pixels_of_tile_labelled_ones_reaches_the_weights(
-    data, trained, tmp_path
-):
+def test_nothing_of_the_test_scenes_nor_label_pixels_of_tile_labelled_ones_reaches_the_weights(data, trained, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(data, copy, ignore=shutil.ignore_patterns(".reliefseg"))
     dataset, rng = load_dataset(copy), np.random.default_rng(0)
@@ -173,7 +170,7 @@ def test_a_run_folder_in_use_is_refused(data, tmp_path, capsys):
     with held(tmp_path / "run"):
         assert command(["train", str(data), "-o", str(tmp_path / "run"), *SMALL]) == 2
     assert "in use by another process" in capsys.readouterr().err
-    assert os.listdir(tmp_path / "run") == [".lock"]
+    assert [p.name for p in (tmp_path / "run").iterdir()] == [".lock"]
 
 
 def test_without_validation_the_last_average_is_the_result_and_that_is_said(data, tmp_path):
@@ -226,7 +223,8 @@ def test_wrong_splits_are_refused(data, tmp_path, capsys, splits, message):
     ],
 )
 def test_wrong_input_is_one_message_and_status_2(data, trained, tmp_path, capsys, arguments, message):
-    places = {"DATA": str(data), "TRAINED": str(trained), "NOWHERE": str(tmp_path / "NOWHERE"), "RUN": str(tmp_path / "r")}
+    places = {"DATA": str(data), "TRAINED": str(trained), "NOWHERE": str(tmp_path / "NOWHERE")}
+    places["RUN"] = str(tmp_path / "r")
     for word, place in places.items():
         arguments = [a.replace(word, place) for a in arguments]
     assert command(arguments) == 2

@@ -27,6 +27,7 @@ for verb in (
     app.command()(verb)
 
 INTERRUPTED = 130
+LATER = "interrupted; what was finished is kept, --resume goes on"
 
 
 def main() -> None:
@@ -46,9 +47,9 @@ def run(arguments: list[str]) -> int:
             raise
         return _fail(f"reliefseg: {error.filename or 'output'}: the disk is full; make room and use --resume", 2)
     except (KeyboardInterrupt, typer.Abort):
-        return _fail("interrupted; what was finished is kept, --resume goes on", INTERRUPTED)
+        return _fail(LATER, INTERRUPTED)
     except typer.Exit as stop:
-        return stop.exit_code
+        return _fail(LATER, INTERRUPTED) if stop.exit_code == INTERRUPTED else stop.exit_code
     except Exception as error:
         if not hasattr(error, "exit_code") or not hasattr(error, "format_message"):
             raise
