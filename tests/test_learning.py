@@ -10,6 +10,7 @@ from lightning_fabric import Fabric
 from sklearn.metrics import average_precision_score, f1_score
 
 from reliefseg.errors import InputError
+from reliefseg.hardware import placed
 from reliefseg.learning import Hooks, LossSettings, OptimiserSettings, RunLog, Training, TrainSettings, held, train
 from reliefseg.learning.adversarial import Player, supervised_losses, training_step
 from reliefseg.learning.average import AveragedNetwork
@@ -160,6 +161,7 @@ def test_without_adversarial_weight_it_is_bit_for_bit_the_run_that_never_builds_
         with_judge_code.step(bank(), 0, step)
 
     generator, _ = players(adversarial=False)
+    placed(generator.network, torch.device("cpu"))
     generator = Player(
         generator.network, build_optimiser(generator.network.parameters(), off.optimiser), off.optimiser.clip
     )
@@ -214,7 +216,7 @@ def test_two_runs_are_equal_and_two_plus_two_steps_are_four(tmp_path):
         ):
             assert torch.equal(weights(mine), weights(theirs))
     read = [(p / "log.jsonl").read_text().splitlines() for p in paths]
-    logs = [[{**json.loads(x), "images_per_second": None} for x in lines] for lines in read for p in paths]
+    logs = [[{**json.loads(x), "images_per_second": None} for x in lines] for lines in read]
     assert logs[0] == logs[1] == logs[2]
 
 

@@ -39,7 +39,8 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Runs a command and returns its exit status."""
     try:
-        return app(arguments, standalone_mode=False) or 0
+        status = app(arguments, standalone_mode=False) or 0
+        return _fail(LATER, INTERRUPTED) if status == INTERRUPTED else status
     except InputError as error:
         return _fail("\n".join(f"reliefseg: {offence}" for offence in error.offences), 2)
     except OSError as error:
@@ -48,8 +49,6 @@ def run(arguments: list[str]) -> int:
         return _fail(f"reliefseg: {error.filename or 'output'}: the disk is full; make room and use --resume", 2)
     except (KeyboardInterrupt, typer.Abort):
         return _fail(LATER, INTERRUPTED)
-    except typer.Exit as stop:
-        return _fail(LATER, INTERRUPTED) if stop.exit_code == INTERRUPTED else stop.exit_code
     except Exception as error:
         if not hasattr(error, "exit_code") or not hasattr(error, "format_message"):
             raise

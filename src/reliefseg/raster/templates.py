@@ -87,7 +87,7 @@ def _layout(root: Path, pairs: Pairs, pattern: str) -> Layout:
             exceptions[name]["images"] = str(image)
     for role in COMPANIONS:
         if found := {names[image]: files[role] for image, files in pairs.items() if role in files}:
-            _describe(root, role, found, set(names.values()), patterns, exceptions)
+            _describe(root, role, found, patterns, exceptions)
     belongs = {file for files in pairs.values() for file in files.values()}
     strangers = sorted(set(fitting) - set(names) - belongs)
     return Layout(names, patterns, {n: e for n, e in exceptions.items() if e}, strangers)
@@ -110,7 +110,6 @@ def _describe(
     root: Path,
     role: str,
     found: Mapping[str, PurePosixPath],
-    scenes: set[str],
     patterns: dict[str, str],
     exceptions: dict[str, dict[str, str]],
 ) -> None:
