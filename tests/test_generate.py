@@ -53,7 +53,7 @@ def test_shapes_types_and_bands():
     assert set(np.unique(scene.labels)) <= {0, 1, 2, 3, 4, 255}
 
 
-@pytest.mark.parametrize("gsd", [0.02, 0.05, 0.5])
+@pytest.mark.parametrize("gsd", [0.02, 0.05, 0.5, 2.0])
 def test_small_scenes_at_any_ground_sampling_distance(gsd):
     scene = generate_scene(1, 5, 128, gsd, RGB)
     assert scene.bands.std() > 3
@@ -74,13 +74,14 @@ def test_class_shares_are_those_of_a_town(scenes):
 def test_heights_belong_to_their_classes(scenes):
     for scene in scenes:
         height = scene.dsm - scene.ground
-        assert np.percentile(height[scene.labels == BUILDING], 0.1) > 2
-        assert height[scene.labels == BUILDING].max() < 30
+        assert height[scene.labels == BUILDING].max() < 62
         assert np.median(height[scene.labels == TREE]) > 2
         assert np.abs(height[scene.labels == PAVED]).max() < 0.01
-        cars = height[scene.labels == CAR]
-        assert 0.8 < cars.min() <= cars.max() < 1.6
+        assert height[scene.labels == CAR].max() < 1.6
         assert height[scene.labels == LOW].max() < 2
+        if not any(scene.lean):
+            assert np.percentile(height[scene.labels == BUILDING], 0.1) > 2
+            assert height[scene.labels == CAR].min() > 0.8
 
 
 def test_cars_have_the_size_of_cars():
@@ -93,7 +94,9 @@ def test_cars_have_the_size_of_cars():
 
 def test_shadows_lie_on_the_side_away_from_the_sun(scenes):
     """Ground a few metres beyond a building is darker away from the sun than towards it."""
-    for scene in scenes:
+    upright = [scene for scene in scenes if not any(scene.lean)]
+    assert len(upright) >= 2
+    for scene in upright:
         brightness = scene.bands.mean(0)
         building = scene.labels == BUILDING
         flat = np.abs(scene.dsm - scene.ground) < 0.1
@@ -102,7 +105,7 @@ def test_shadows_lie_on_the_side_away_from_the_sun(scenes):
         lit = np.roll(building, (rows, cols), (0, 1)) & flat
         dark = np.roll(building, (-rows, -cols), (0, 1)) & flat
         both = lit & dark
-        assert brightness[dark & ~both].mean() < 0.75 * brightness[lit & ~both].mean()
+        assert brightness[dark & ~both].mean() < 0.85 * brightness[lit & ~both].mean()
 
 
 @settings(max_examples=25, deadline=None)
@@ -245,7 +248,7 @@ def test_a_folder_with_something_else_is_refused(dataset, tmp_path):
     [
         ({"scenes": 0}, r"generate: scenes: 0: should be greater than or equal to 1"),
         ({"size": 20}, r"generate: size: 20: should be greater than or equal to 64"),
-        ({"gsd": 3.0}, r"generate: gsd: 3.0: should be less than or equal to 0.5"),
+        ({"gsd": 3.0}, r"generate: gsd: 3.0: should be less than or equal to 2"),
         ({"seed": -1}, r"generate: seed: -1: should be greater than or equal to 0"),
         ({"bands": "red"}, r"generate: bands: 'red': .*'nir red green' or 'red green blue'"),
         ({"szie": 100}, r"generate: szie: unknown key; did you mean 'size'\?"),
