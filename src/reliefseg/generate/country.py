@@ -10,7 +10,7 @@ from reliefseg.generate.dense import container
 from reliefseg.generate.draft import Draft, Parcel, Plot, parcels
 from reliefseg.generate.objects import Roof
 from reliefseg.generate.roofs import STOREY_M, add_flat, add_pitched
-from reliefseg.generate.spectra import CROPS, POOL, SAND, SOIL, Material
+from reliefseg.generate.spectra import CROP_SHARES, CROPS, POOL, SAND, SOIL, Material
 from reliefseg.generate.streets import Pose
 
 
@@ -25,9 +25,9 @@ def fill_fields(draft: Draft, plot: Plot) -> None:
     while plot.p1 - at > 3:
         width = min(rng.uniform(12, 60), plot.p1 - at)
         pose = draft.streets.place(at + width / 2, (plot.q0 + plot.q1) / 2).moved(0, 0, pi / 2)
-        crop = CROPS[rng.integers(len(CROPS))].varied(rng, 0.15, 0.06)
-        material = Material.SOIL if crop.nir < 0.33 else Material.MEADOW
-        draft.add_surface(pose, plot.depth, width - 0.6, material, crop, 0.0, float(rng.choice((0.0, 0.75, 1.5, 3.0))))
+        crop = CROPS[rng.choice(len(CROPS), p=CROP_SHARES)].varied(rng, 0.15, 0.06)
+        rows = float(rng.choice((0.0, 0.75, 1.5, 3.0)))
+        draft.add_surface(pose, plot.depth, width - 0.6, Material.FIELD, crop, 0.0, rows)
         if rng.random() < 0.25:
             tree_row(draft, Plot(at, at, plot.q0, plot.q1))
         at += width
@@ -135,7 +135,11 @@ def fill_waste(draft: Draft, plot: Plot) -> None:
 
 
 def fill_water(draft: Draft, plot: Plot) -> None:
-    """A pond with a bank and trees on it."""
+    """A pond with trees on its bank, or a basin between quays."""
+    if draft.rng.random() < 0.3:
+        quays = plot.length - 4, plot.depth - 4
+        draft.add_surface(middle_of(draft, plot), *quays, Material.WATER, draft.character.water)
+        return
     size = plot.length * draft.rng.uniform(0.5, 0.85), plot.depth * draft.rng.uniform(0.5, 0.85)
     draft.add_blob(middle_of(draft, plot), *size, Material.WATER, draft.character.water)
     draft.scatter_trees(plot, 50, 3.0)
@@ -158,6 +162,11 @@ def fill_park(draft: Draft, plot: Plot) -> None:
     draft.scatter_trees(plot, 40, 3.5)
     for _ in range(rng.poisson(4)):
         _grove(draft, plot)
+
+
+def fill_wood(draft: Draft, plot: Plot) -> None:
+    """A wood: crown beside crown."""
+    draft.scatter_trees(plot, 330, 3.2)
 
 
 def _grove(draft: Draft, plot: Plot) -> None:

@@ -27,6 +27,7 @@ COVERS = {
     BlockKind.WATER: 1,
     BlockKind.FIELDS: 1,
     BlockKind.FARMS: 1,
+    BlockKind.WOOD: 1,
     BlockKind.HALLS: 2,
     BlockKind.PERIMETER: 3,
     BlockKind.SQUARE: 3,
@@ -85,10 +86,10 @@ def _cover_blocks(
 def _lay_streets(canvas: Canvas, streets: StreetNet, across: Nearest, along: Nearest, character: Character) -> None:
     """Pavements first, then carriageways, round at the corners: the long streets run on top."""
     families = ((streets.cross, across, 0), (streets.long, along, len(streets.cross.at)))
-    reaches = [near.distance - _reaches(lines)[near.line] for lines, near, _ in families]
+    outer = [near.distance - _reaches(lines)[near.line] for lines, near, _ in families]
     edges = [near.distance - np.array(lines.half, np.float32)[near.line] for lines, near, _ in families]
-    _fill(canvas, _union(*reaches, CORNER_M - 1.5), Material.PAVEMENT, character.pavement)
-    _fill(canvas, _union(*edges, CORNER_M), Material.ASPHALT, character.asphalt)
+    _fill(canvas, _union(outer[0], outer[1], CORNER_M - 1.5), Material.PAVEMENT, character.pavement)
+    _fill(canvas, _union(edges[0], edges[1], CORNER_M), Material.ASPHALT, character.asphalt)
     for (lines, near, first), edge in zip(families, edges, strict=True):
         on_it = edge < 0
         shades = [canvas.pick(tinted(character.asphalt, tint)) for tint in streets.tints[first : first + len(lines.at)]]

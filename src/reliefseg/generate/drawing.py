@@ -22,7 +22,7 @@ FRAYED = {Material.SAND: 0.22, Material.LAWN: 0.15, Material.WATER: 0.03}
 
 def draw_town(canvas: Canvas, plan: TownPlan, rng: np.random.Generator) -> None:
     """Draws everything that stands in the plan, crowns of trees last."""
-    drift = value_noise(rng, canvas.shape, 5 / canvas.gsd) + value_noise(rng, canvas.shape, 0.8 / canvas.gsd)
+    drift = value_noise(rng, canvas.shape, 5 / canvas.gsd) + 0.3 * value_noise(rng, canvas.shape, 0.8 / canvas.gsd)
     for blob in plan.blobs:
         draw_blob(canvas, blob, drift)
     for surface in plan.surfaces:

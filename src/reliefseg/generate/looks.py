@@ -22,6 +22,7 @@ class BlockKind(Enum):
     WASTE = 10
     WATER = 11
     SQUARE = 12
+    WOOD = 13
 
 
 class Span(NamedTuple):
@@ -96,6 +97,14 @@ LOOKS = {
     "southern city": Look(
         1.0, {K.PERIMETER: 4, K.COMPOUNDS: 2, K.COURTS: 1, K.SQUARE: 0.5, K.WASTE: 0.6, K.PARK: 0.4},
         Span(45, 80), Span(50, 110), Span(2.2, 4.0), Span(1.0, 2.6), Span(3, 7), Span(0.3, 1.0), 0.15, 0.20, 0.3, 0.5,
+    ),
+    "edge of the desert": Look(
+        1.2, {K.WASTE: 5, K.WATER: 1.2, K.COMPOUNDS: 1.2, K.HALLS: 0.6, K.PARK: 0.3, K.SLABS: 0.2},
+        Span(70, 150), Span(90, 240), Span(2.4, 4.5), Span(0.4, 2.0), Span(3, 9), Span(0.1, 0.8), 0.5, 0.40, 0.4, 1.0,
+    ),
+    "open country": Look(
+        0.8, {K.FIELDS: 5, K.WOOD: 1.5, K.WATER: 0.7, K.FARMS: 1, K.PARK: 0.5, K.HOUSES: 0.4, K.HALLS: 0.2},
+        Span(90, 170), Span(120, 250), Span(1.8, 3.0), Span(0.2, 0.8), Span(2, 3), Span(0.4, 1.4), 0.5, 0.40, 0.15,
     ),
     "mixed": Look(
         2.0, {K.HOUSES: 2, K.TERRACES: 1.5, K.COURTS: 2, K.HALLS: 1.2, K.PARK: 0.8, K.PERIMETER: 1, K.SLABS: 0.8,

@@ -17,6 +17,7 @@ from reliefseg.generate.country import (
     fill_park,
     fill_waste,
     fill_water,
+    fill_wood,
 )
 from reliefseg.generate.dense import fill_halls, fill_perimeter, fill_slabs, fill_square
 from reliefseg.generate.draft import Draft, Plot
@@ -43,6 +44,7 @@ FILLERS: dict[BlockKind, Callable[[Draft, Plot], None]] = {
     BlockKind.WASTE: fill_waste,
     BlockKind.WATER: fill_water,
     BlockKind.SQUARE: fill_square,
+    BlockKind.WOOD: fill_wood,
 }
 
 

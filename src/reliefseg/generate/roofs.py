@@ -54,7 +54,7 @@ def add_wing(draft: Draft, pose: Pose, length: float, width: float, eave: float,
 def _dormers(draft: Draft, house: Building) -> None:
     """One to five dormers in a row on one side or both."""
     rng = draft.rng
-    count, wide = int(rng.integers(1, max(2, min(6, house.length // 3)))), rng.uniform(1.3, 2.6)
+    count, wide = int(rng.integers(1, max(2, min(6, int(house.length / 3))))), rng.uniform(1.3, 2.6)
     roof = Roof.FLAT if rng.random() < 0.3 else Roof.GABLE
     for side in (-1, 1) if rng.random() < 0.5 else (1,):
         for k in range(count):

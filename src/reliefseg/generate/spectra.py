@@ -62,6 +62,7 @@ class Material(IntEnum):
     SAND = 12
     WATER = 13
     WALL = 14
+    FIELD = 15
 
 
 class Nature(NamedTuple):
@@ -89,6 +90,7 @@ NATURES = {
     Material.SAND: Nature(2, 0.05, 0.05, 0.12),
     Material.WATER: Nature(IGNORE_INDEX, 0.05, 0.05, 0.08),
     Material.WALL: Nature(IGNORE_INDEX, 0.05, 0.05, 0.05),
+    Material.FIELD: Nature(2, 0.08, 0.05, 0.06),
 }
 LABELS = np.array([NATURES[material].label for material in Material], np.uint8)
 TEXTURES = np.array([NATURES[material][1:] for material in Material], np.float32)
@@ -110,7 +112,8 @@ CROPS = (
     Spectrum(0.28, 0.19, 0.14, 0.10),
     Spectrum(0.40, 0.12, 0.14, 0.07),
 )
-"""Young corn, ripe corn, rape in flower, ploughed soil, beet."""
+CROP_SHARES = (0.25, 0.28, 0.07, 0.22, 0.18)
+"""Young corn, ripe corn, rape in flower, ploughed soil, beet; how often each."""
 LEAVES = Spectrum(0.47, 0.055, 0.105, 0.042)
 LEAVES_AUTUMN = Spectrum(0.42, 0.17, 0.105, 0.04)
 LEAVES_DUSTY = Spectrum(0.36, 0.12, 0.13, 0.08)

@@ -45,7 +45,7 @@ def view_from_above(canvas: Canvas, character: Character, inner: tuple[slice, sl
     if not any(character.lean):
         return Seen(canvas.albedo[:, *inner], sunlight[inner], skylight[inner], canvas.material[inner], above[inner])
     whole = leaning_view(above, gsd, character.lean)
-    view = View(*(plane[inner] for plane in whole))
+    view = View(whole.rows[inner], whole.cols[inner], whole.above[inner], whole.side[inner])
     at = view.rows, view.cols
     seen = Seen(canvas.albedo[:, *at], sunlight[at], skylight[at], canvas.material[at], view.above)
     _show_sides(seen, view, canvas, character)
