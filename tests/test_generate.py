@@ -24,7 +24,7 @@ PAVED, BUILDING, LOW, TREE, CAR = range(5)
 
 @pytest.fixture(scope="module")
 def scenes():
-    return [generate_scene(7, index, 384, 0.25, RGB) for index in range(6)]
+    return [generate_scene(7, index, 384, 0.25, RGB) for index in range(8)]
 
 
 def digest(folder):
@@ -72,7 +72,9 @@ def test_class_shares_are_those_of_a_town(scenes):
 
 
 def test_heights_belong_to_their_classes(scenes):
-    for scene in scenes:
+    built = [scene for scene in scenes if (scene.labels == BUILDING).any()]
+    assert len(built) >= 6
+    for scene in built:
         height = scene.dsm - scene.ground
         assert height[scene.labels == BUILDING].max() < 62
         assert np.median(height[scene.labels == TREE]) > 2
@@ -94,7 +96,7 @@ def test_cars_have_the_size_of_cars():
 
 def test_shadows_lie_on_the_side_away_from_the_sun(scenes):
     """Ground a few metres beyond a building is darker away from the sun than towards it."""
-    upright = [scene for scene in scenes if not any(scene.lean)]
+    upright = [scene for scene in scenes if not any(scene.lean) and (scene.labels == BUILDING).mean() > 0.05]
     assert len(upright) >= 2
     for scene in upright:
         brightness = scene.bands.mean(0)

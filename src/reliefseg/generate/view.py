@@ -65,7 +65,8 @@ def leaning_view(above: Float32[np.ndarray, "height width"], gsd: float, lean: L
     for step in range(1, steps + 1):
         here, there = _overlap(above.shape, shifts[step])
         np.copyto(stopped_at[here], np.int16(step), where=above[there] >= step * per_pixel)
-    down, right = np.indices(above.shape, dtype=np.int32, sparse=True)
+    down = np.arange(above.shape[0], dtype=np.int32)[:, None]
+    right = np.arange(above.shape[1], dtype=np.int32)[None, :]
     rows, cols = down - shifts[stopped_at, 0], right - shifts[stopped_at, 1]
     ray, top = stopped_at * np.float32(per_pixel), above[rows, cols]
     side = top > ray + np.float32(1.5 * per_pixel)
