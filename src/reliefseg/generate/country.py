@@ -82,6 +82,7 @@ def fill_compounds(draft: Draft, plot: Plot) -> None:
         if rng.random() < 0.9:
             _compound(draft, parcel)
     draft.scatter_trees(plot, 70, 1.9)
+    draft.scatter_shrubs(plot, 100)
 
 
 def _compound(draft: Draft, parcel: Parcel) -> None:
@@ -132,6 +133,7 @@ def fill_waste(draft: Draft, plot: Plot) -> None:
         size = rng.uniform(8, 20), rng.uniform(6, 12)
         add_flat(draft, middle_of(draft, plot), *size, rng.uniform(3, 7), draft.flat_roof())
     draft.scatter_trees(plot, 22, 1.6)
+    draft.scatter_shrubs(plot, 60)
 
 
 def fill_water(draft: Draft, plot: Plot) -> None:
@@ -160,6 +162,7 @@ def fill_park(draft: Draft, plot: Plot) -> None:
         at = draft.streets.place(rng.uniform(plot.p0, plot.p1), rng.uniform(plot.q0, plot.q1))
         draft.add_blob(at, rng.uniform(10, 25), rng.uniform(8, 15), Material.WATER, draft.character.water)
     draft.scatter_trees(plot, 40, 3.5)
+    draft.scatter_shrubs(plot, 30)
     for _ in range(rng.poisson(4)):
         _grove(draft, plot)
 

@@ -20,6 +20,8 @@ SEA_LEVEL_M = 120.0
 """Elevation of the lowest towns, metres."""
 CORNER_M = 5.0
 """Radius of the kerb where streets meet, metres."""
+WORN, TRACK_M = 0.05, 1.6
+"""How much tyres darken or polish a carriageway, relative, and the distance of their tracks, metres."""
 MARKED_M = 3.1
 """Streets whose carriageway reaches further to each side than this have markings."""
 COVERS = {
@@ -94,8 +96,9 @@ def _lay_streets(canvas: Canvas, streets: StreetNet, across: Nearest, along: Nea
         on_it = edge < 0
         shades = [canvas.pick(tinted(character.asphalt, tint)) for tint in streets.tints[first : first + len(lines.at)]]
         chosen = near.line[on_it]
+        worn = 1 + np.float32(WORN) * np.cos(near.distance[on_it] * np.float32(2 * pi / TRACK_M))
         for band, plane in enumerate(canvas.albedo):
-            plane[on_it] = np.array([shade[band] for shade in shades], np.float32)[chosen]
+            plane[on_it] = np.array([shade[band] for shade in shades], np.float32)[chosen] * worn
 
 
 def _union(

@@ -76,8 +76,9 @@ def _court(draft: Draft, court: Plot) -> None:
         size = min(rng.uniform(5, 14), court.length - 1), min(rng.uniform(4, 8), court.depth - 1)
         place = draft.streets.place(rng.uniform(court.p0, court.p1), rng.uniform(court.q0, court.q1))
         add_flat(draft, place, *size, rng.uniform(2.6, 7), draft.flat_roof())
-    if court.depth > 7:
-        stalls(draft, middle.moved(0, rng.uniform(-0.3, 0.3) * court.depth), court.length * 0.6, draft.character.parked)
+    if court.depth > 9 and rng.random() < 0.7:
+        draft.add_paving(middle, court.length * 0.7, 7)
+        stalls(draft, middle, court.length * 0.6, draft.character.parked)
     draft.scatter_trees(court, 45, 2.6)
 
 

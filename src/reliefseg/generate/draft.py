@@ -119,6 +119,14 @@ class Draft:
         spectrum = (NEEDLES if conifer else self._foliage()).varied(rng, 0.16, 0.07)
         self.plan.trees.append(Tree(pose.down, pose.right, radius, height, conifer, lobes, spectrum))
 
+    def add_shrub(self, pose: Pose) -> None:
+        """Adds a bush, at most as high as a person: low vegetation."""
+        if self.sees(pose, 2):
+            rng, radius = self.rng, self.rng.uniform(0.4, 1.2)
+            lobes, spectrum = (rng.uniform(0, 2 * pi), 0.15), self._foliage().varied(rng, 0.2, 0.1)
+            height = radius * rng.uniform(1.0, 1.7)
+            self.plan.trees.append(Tree(pose.down, pose.right, radius, height, False, lobes, spectrum))
+
     def _foliage(self) -> Spectrum:
         """The scene's leaves, of another kind now and then: silver willow, limes, early autumn, copper beech."""
         others = (LEAVES_DUSTY, GRASS_FRESH, LEAVES_AUTUMN, LEAVES_RED)
@@ -147,6 +155,12 @@ class Draft:
         for _ in range(self.rng.poisson(per_hectare * self.character.tree_cover * area / 10_000)):
             p, q = self.rng.uniform(plot.p0, plot.p1), self.rng.uniform(plot.q0, plot.q1)
             self.add_tree(self.streets.place(p, q), radius)
+
+    def scatter_shrubs(self, plot: Plot, per_hectare: float) -> None:
+        """Bushes anywhere on a plot."""
+        for _ in range(self.rng.poisson(per_hectare * max(0.0, plot.length) * max(0.0, plot.depth) / 10_000)):
+            p, q = self.rng.uniform(plot.p0, plot.p1), self.rng.uniform(plot.q0, plot.q1)
+            self.add_shrub(self.streets.place(p, q))
 
 
 def parcels(rng: np.random.Generator, plot: Plot, least: float, most: float) -> list[Parcel]:

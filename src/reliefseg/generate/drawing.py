@@ -16,6 +16,9 @@ from reliefseg.generate.streets import Pose
 NO_TRUNK_ON = (Material.ASPHALT, Material.MARKING, Material.ROOF, Material.CAR, Material.CLUTTER, Material.WATER)
 
 
+STREET = (Material.ASPHALT, Material.MARKING, Material.PAVEMENT)
+SHRUB_M = 2.3
+"""What grows lower is a shrub: low vegetation."""
 FRAYED = {Material.SAND: 0.22, Material.LAWN: 0.15, Material.WATER: 0.03}
 """How far a blob's outline strays, relative to its size."""
 
@@ -49,7 +52,7 @@ def draw_surface(canvas: Canvas, surface: Surface) -> None:
 
 
 def draw_blob(canvas: Canvas, blob: Blob, drift: Float32[np.ndarray, "height width"]) -> None:
-    """A patch of another ground with a wavy, frayed outline."""
+    """A patch of another ground with a wavy, frayed outline; streets run over it."""
     stencil = canvas.stencil(blob.pose, blob.length / 2 * 1.4, blob.width / 2 * 1.4)
     if stencil is None:
         return
@@ -57,7 +60,8 @@ def draw_blob(canvas: Canvas, blob: Blob, drift: Float32[np.ndarray, "height wid
     bearing, (phase, swing) = np.arctan2(across, along), blob.lobes
     outline = 1 + swing * (np.sin(2 * bearing + phase) + 0.5 * np.sin(3 * bearing - 2 * phase))
     frayed = np.minimum(outline, 1.25) + FRAYED[blob.material] * drift[stencil.at]
-    canvas.paint(stencil, np.hypot(along, across) < frayed, blob.material, blob.spectrum)
+    where = (np.hypot(along, across) < frayed) & ~np.isin(canvas.material[stencil.at], STREET)
+    canvas.paint(stencil, where, blob.material, blob.spectrum)
 
 
 def draw_building(canvas: Canvas, building: Building) -> None:
@@ -157,11 +161,12 @@ def draw_tree(canvas: Canvas, tree: Tree, clumps: Float32[np.ndarray, "height wi
     out = np.hypot(stencil.along, stencil.across) / (tree.radius * outline) * (1 - 0.09 * rough)
     rise = 1 - out if tree.conifer else np.sqrt(np.maximum(0, 1 - out * out))
     foot = 0.12 if tree.conifer else 0.42
-    above = tree.height * (foot + (1 - foot) * rise) + (0.075 * tree.radius) * rough
+    above = tree.height * (foot + (1 - foot) * rise) + (0.05 * tree.radius) * rough
     elevation = (canvas.ground[canvas.pixel(tree.down, tree.right)] + above).astype(np.float32)
     where = (out < 1) & (elevation > canvas.surface[stencil.at])
     shade = np.maximum(0.5, 1 + 0.14 * rough).astype(np.float32)
-    canvas.paint(stencil, where, Material.CROWN, tree.spectrum, shade)
+    material = Material.CROWN if tree.height > SHRUB_M else Material.HEDGE
+    canvas.paint(stencil, where, material, tree.spectrum, shade)
     canvas.lift(stencil, where, elevation)
 
 

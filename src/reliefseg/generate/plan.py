@@ -24,6 +24,7 @@ from reliefseg.generate.draft import Draft, Plot
 from reliefseg.generate.looks import BlockKind, Look
 from reliefseg.generate.objects import TownPlan
 from reliefseg.generate.plots import fill_courts, fill_houses, fill_terraces
+from reliefseg.generate.spectra import Material
 from reliefseg.generate.streets import Lines, Pose, StreetNet
 
 CAR_PITCH_M = 6.0
@@ -143,6 +144,7 @@ def _line_one(draft: Draft, kerb: Kerb) -> None:
     for side in (-1, 1):
         parked = draft.character.parked * rng.uniform(0.3, 1.5) * (half < 6 and (half > 2.7 or side > 0))
         _add_cars(draft, kerb, side * (half - 1.05), kerb.places(rng, CAR_PITCH_M, 0.9), parked)
+        _mend(draft, kerb, side * half * 0.5, half)
         for lane in (0.4,) if half < 6 else (0.25, 0.5, 0.75):
             _add_cars(draft, kerb, side * half * lane, kerb.places(rng, 45, 40), 0.3)
         if planted:
@@ -155,6 +157,16 @@ def _add_cars(draft: Draft, kerb: Kerb, side: float, places: list[float], share:
         if draft.rng.random() < share:
             turned = pi * int(draft.rng.random() < 0.5) + draft.rng.normal(0, 0.02)
             draft.add_car(kerb.pose(along, side).moved(0, 0, turned))
+
+
+def _mend(draft: Draft, kerb: Kerb, side: float, half: float) -> None:
+    """Patches of newer or older asphalt where the street was dug up."""
+    rng = draft.rng
+    for along in kerb.places(rng, 30, 29):
+        if rng.random() < 0.25:
+            size = rng.uniform(1, 14), rng.uniform(0.6, half * 0.9)
+            shade = draft.character.asphalt.varied(rng, 0.14, 0.01)
+            draft.add_surface(kerb.pose(along, side), *size, Material.ASPHALT, shade)
 
 
 def _plant_row(draft: Draft, kerb: Kerb, side: float, spacing: float) -> None:

@@ -24,6 +24,7 @@ def fill_houses(draft: Draft, plot: Plot) -> None:
             edge = draft.on(parcel, parcel.p1, parcel.depth * 0.62)
             _hedge(draft, edge.moved(0, 0, pi / 2), parcel.depth * 0.7)
     draft.scatter_trees(plot, 105, 2.6)
+    draft.scatter_shrubs(plot, 160)
 
 
 def _detached(draft: Draft, parcel: Parcel) -> None:
@@ -104,6 +105,7 @@ def fill_terraces(draft: Draft, plot: Plot) -> None:
     for row in parcels(draft.rng, plot, 30, 50):
         _terrace(draft, row)
     draft.scatter_trees(plot, 95, 2.2)
+    draft.scatter_shrubs(plot, 160)
 
 
 def _terrace(draft: Draft, row: Parcel) -> None:
@@ -138,6 +140,7 @@ def fill_courts(draft: Draft, plot: Plot) -> None:
     for row in parcels(draft.rng, plot, 24, 42):
         _flats(draft, row)
     draft.scatter_trees(plot, 90, 3.1)
+    draft.scatter_shrubs(plot, 70)
 
 
 def _flats(draft: Draft, row: Parcel) -> None:
