@@ -41,15 +41,18 @@ class GeneratedScene(NamedTuple):
     look: str
 
 
-def generate_scene(seed: int, index: int, size: int, gsd: float, bands: tuple[str, ...]) -> GeneratedScene:
+def generate_scene(
+    seed: int, index: int, size: int, gsd: float, bands: tuple[str, ...], label_shift: int = 0
+) -> GeneratedScene:
     """Makes scene number `index` of a seed, `size` pixels a side at `gsd` metres a pixel.
 
     `bands` are any of nir, red, green, blue, in the order wanted; others are an `InputError`. Each scene has its
-    own town, light and season; it is the same whichever scenes were made before.
+    own town, light and season; it is the same whichever scenes were made before. Its labels lie up to `label_shift`
+    pixels off, as those drawn over another image do; all else stays in place.
     """
     _refuse_unknown(bands)
-    streams = np.random.SeedSequence([seed, index]).spawn(6)
-    ways, layout, things, land, textures, camera = (np.random.default_rng(s) for s in streams)
+    streams = np.random.SeedSequence([seed, index]).spawn(7)
+    ways, layout, things, land, textures, camera, hand = (np.random.default_rng(s) for s in streams)
     character = draw_character(ways)
     margin = ceil(MARGIN_M / gsd)
     shape = (size + 2 * margin, size + 2 * margin)
@@ -64,9 +67,14 @@ def generate_scene(seed: int, index: int, size: int, gsd: float, bands: tuple[st
     seen = view_from_above(canvas, character, inner)
     image = expose(seen.albedo, seen.sunlight, seen.skylight, bands, character, camera)
     ground = canvas.ground[inner].copy()
-    return GeneratedScene(
-        image, LABELS[seen.material], ground + seen.above, ground, character.sun, character.lean, character.name
-    )
+    labels = moved(LABELS[seen.material], hand.integers(-label_shift, label_shift + 1, 2))
+    return GeneratedScene(image, labels, ground + seen.above, ground, character.sun, character.lean, character.name)
+
+
+def moved(labels: UInt8[np.ndarray, "height width"], shift: np.ndarray) -> UInt8[np.ndarray, "height width"]:
+    """Labels moved by whole pixels down and right; the outermost ones are repeated."""
+    rows, cols = (np.clip(np.arange(n) - by, 0, n - 1) for n, by in zip(labels.shape, shift.tolist(), strict=True))
+    return labels[rows[:, None], cols[None, :]]
 
 
 def _refuse_unknown(bands: tuple[str, ...]) -> None:

@@ -31,6 +31,9 @@ class GenerateSettings(BaseModel):
     bands: Literal["nir red green", "red green blue"] = "nir red green"
     """Bands of the images, in the files' order."""
 
+    label_shift: int = Field(0, ge=0, le=32)
+    """Labels are moved against the image by up to so many pixels down and right, drawn for each scene."""
+
     @property
     def band_names(self) -> tuple[str, ...]:
         """The bands one by one."""

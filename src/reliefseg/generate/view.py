@@ -56,20 +56,20 @@ def leaning_view(above: Float32[np.ndarray, "height width"], gsd: float, lean: L
     """Follows the view's rays down from the highest roof, a pixel aside at a time, to what stops them.
 
     `above` are metres above the ground. A ray that meets a column below its top sees its side; the ground itself
-    stays where it is. Exact to a pixel.
+    stays where it is. Exact to half a pixel.
     """
     per_pixel = gsd / hypot(*lean)
-    steps = int(float(above.max()) / per_pixel) + 1
+    steps = int(float(above.max()) / per_pixel + 0.5)
     stopped_at = np.zeros(above.shape, np.int16)
     shifts = np.rint(np.arange(steps + 1)[:, None] * (per_pixel / gsd) * np.array(lean)).astype(np.int32)
     for step in range(1, steps + 1):
         here, there = _overlap(above.shape, shifts[step])
-        np.copyto(stopped_at[here], np.int16(step), where=above[there] >= step * per_pixel)
+        np.copyto(stopped_at[here], np.int16(step), where=above[there] >= (step - 0.5) * per_pixel)
     down = np.arange(above.shape[0], dtype=np.int32)[:, None]
     right = np.arange(above.shape[1], dtype=np.int32)[None, :]
     rows, cols = down - shifts[stopped_at, 0], right - shifts[stopped_at, 1]
     ray, top = stopped_at * np.float32(per_pixel), above[rows, cols]
-    side = top > ray + np.float32(1.5 * per_pixel)
+    side = top > ray + np.float32(0.5 * per_pixel + 1.5 * gsd)
     return View(rows, cols, np.where(side, ray, top).astype(np.float32), side)
 
 
