@@ -98,7 +98,7 @@ def _compound(draft: Draft, parcel: Parcel) -> None:
         other = max(3.0, eave + float(rng.choice((-3.3, 1.2, 3.0))))
         add_flat(draft, at, *part, other, cover.varied(rng, 0.1, 0.02))
     if rng.random() < 0.3:
-        draft.add_paving(draft.on(parcel, middle, 2.2), parcel.width * 0.8, 4)
+        draft.add_paving(draft.on(parcel, middle, 2.8), parcel.width * 0.8, 4)
     if rng.random() < 0.2:
         pool = draft.on(parcel, middle, parcel.depth - 4)
         draft.add_surface(pool, 7, 3.5, Material.CLUTTER, POOL.varied(rng, 0.1, 0.05))
