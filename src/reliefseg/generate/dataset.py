@@ -62,7 +62,7 @@ def fitting_jobs(settings: GenerateSettings) -> int:
     """How many processes pay for a data set: one where it is small, else one a core, at most four."""
     if settings.scenes * settings.size**2 < WORTH_PX:
         return 1
-    return min(len(os.sched_getaffinity(0)), MOST_JOBS)
+    return min(os.cpu_count() or 1, MOST_JOBS)
 
 
 def _made(out: Path, settings: GenerateSettings, names: list[str], jobs: int) -> Iterator[int]:
