@@ -19,6 +19,8 @@ TILE_GSD = (0.12, 1.6)
 """Finest and coarsest gsd of a tile, metres a pixel."""
 AT_WORKING_GSD = 0.5
 """Share of the tiles whose gsd is the working gsd, give or take a tenth; the others are log-uniform."""
+GRID = 3
+"""Most tiles a side that a scene is scored on."""
 THUMBNAIL = 32
 """Pixels a side of a scene's thumbnail, from which its mean and deviation are taken."""
 
@@ -55,9 +57,9 @@ def draw_tiles(scenes: Sequence[FittingScene], size: int, count: int, rng: np.ra
 
 
 def grid_tiles(scene: FittingScene, size: int, gsd: float) -> Tiles:
-    """Tiles beside each other over a whole scene at one gsd, its first bands; what does not fill a tile is left."""
+    """At most 3 × 3 tiles beside each other from a scene's corner, at one gsd, its first bands."""
     box = min(round(size * gsd / scene.gsd), *scene.metres.shape)
-    rows, cols = (range(0, extent - box + 1, box) for extent in scene.metres.shape)
+    rows, cols = (range(0, extent - box + 1, box)[:GRID] for extent in scene.metres.shape)
     return _stacked([_cut(scene, scene.triples[0], row, col, box, size) for row in rows for col in cols])
 
 

@@ -29,7 +29,7 @@ class HeightScores(NamedTuple):
 
 @torch.inference_mode()
 def score_heights(network: HeightNetwork, scenes: Sequence[FittingScene], tile: int) -> HeightScores:
-    """Looks at whole scenes at the working gsd, as they are, in tiles beside each other."""
+    """Looks at scenes at the working gsd, as they are, in tiles beside each other."""
     figures = []
     for scene in scenes:
         tiles = grid_tiles(scene, tile, WORKING_GSD)
