@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from click import Context
 from typer.core import TyperGroup
 
 from reliefseg.cli.common import (
@@ -32,7 +31,7 @@ MAKE = "make"
 class _MakeUnlessNamed(TyperGroup):
     """`reliefseg depth DATASET` is short for `reliefseg depth make DATASET`."""
 
-    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Puts the verb in where none is given; a data set called `fit` is `./fit`."""
         named = bool(args) and (args[0] in self.commands or args[0] == "--help")
         return super().parse_args(ctx, args if named or not args else [MAKE, *args])

@@ -53,7 +53,7 @@ class Tiles(NamedTuple):
 
 def draw_tiles(scenes: Sequence[FittingScene], size: int, count: int, rng: np.random.Generator) -> Tiles:
     """`count` tiles of `size` pixels from random scenes, places, gsds and bands, turned and flipped."""
-    return _stacked([_draw(scenes[rng.integers(len(scenes))], size, rng) for _ in range(count)])
+    return _stacked([_draw(scenes[int(rng.integers(len(scenes)))], size, rng) for _ in range(count)])
 
 
 def grid_tiles(scene: FittingScene, size: int, gsd: float) -> Tiles:
@@ -73,7 +73,8 @@ class _Tile(NamedTuple):
 
 def _stacked(tiles: list[_Tile]) -> Tiles:
     photos, thumbnails, metres, known, gsds = zip(*tiles, strict=True)
-    return Tiles(*(torch.stack(parts) for parts in (photos, thumbnails, metres, known)), torch.tensor(gsds))
+    stack = torch.stack
+    return Tiles(stack(photos), stack(thumbnails), stack(metres), stack(known), torch.tensor(gsds))
 
 
 def _draw(scene: FittingScene, size: int, rng: np.random.Generator) -> _Tile:
@@ -99,12 +100,13 @@ def _cut(scene: FittingScene, bands: tuple[int, int, int], row: int, col: int, b
     photo = torch.from_numpy(scene.bands[(list(bands), *place)]).float() / 255
     heights = torch.from_numpy(scene.metres[place].astype(np.float32))[None]
     known = heights.isfinite()
-    planes = _resampled(torch.cat([photo, heights.nan_to_num(), known.float()]), size)
+    planes = resampled(torch.cat([photo, heights.nan_to_num(), known.float()]), size)
     thumbnail = torch.from_numpy(scene.thumbnail[list(bands)]).float() / 255
     return _Tile(planes[:3], thumbnail, planes[3], planes[4] > 0.99, scene.gsd * box / size)
 
 
-def _resampled(planes: Float[Tensor, "n h w"], size: int) -> Float[Tensor, "n size size"]:
+def resampled(planes: Float[Tensor, "n h w"], size: int) -> Float[Tensor, "n size size"]:
+    """Square planes at another size; smaller, each pixel is a mean over its area."""
     if planes.shape[-1] == size:
         return planes
     return F.interpolate(planes[None], (size, size), mode="bilinear", align_corners=False, antialias=True)[0]
