@@ -9,7 +9,7 @@ from types import FrameType
 
 import typer
 
-from reliefseg.cli import data, learn, use
+from reliefseg.cli import data, depth, learn, use
 from reliefseg.errors import InputError
 
 app = typer.Typer(
@@ -21,10 +21,11 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 for verb in (
-    learn.demo, data.init, data.generate, data.check, data.depth,
+    learn.demo, data.init, data.generate, data.check,
     learn.pretrain, learn.train, use.evaluate, use.predict, learn.run,
 ):  # fmt: skip
     app.command()(verb)
+app.add_typer(depth.app, name="depth")
 
 INTERRUPTED = 130
 LATER = "interrupted; what was finished is kept, --resume goes on"
