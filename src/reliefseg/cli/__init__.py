@@ -10,7 +10,9 @@ from types import FrameType
 import typer
 
 from reliefseg.cli import data, learn, use
+from reliefseg.cli.common import Interrupted
 from reliefseg.errors import InputError
+from reliefseg.learning import is_first_process
 
 app = typer.Typer(
     name="reliefseg",
@@ -27,7 +29,7 @@ for verb in (
     app.command()(verb)
 
 INTERRUPTED = 130
-LATER = "interrupted; what was finished is kept, --resume goes on"
+AGAIN = "interrupted; what was finished is kept, the same command goes on"
 
 
 def main() -> None:
@@ -40,7 +42,9 @@ def run(arguments: list[str]) -> int:
     """Runs a command and returns its exit status."""
     try:
         status = app(arguments, standalone_mode=False) or 0
-        return _fail(LATER, INTERRUPTED) if status == INTERRUPTED else status
+        return _fail(AGAIN, INTERRUPTED) if status == INTERRUPTED else status
+    except Interrupted as interruption:
+        return _fail(str(interruption), INTERRUPTED)
     except InputError as error:
         return _fail("\n".join(f"reliefseg: {offence}" for offence in error.offences), 2)
     except OSError as error:
@@ -48,7 +52,7 @@ def run(arguments: list[str]) -> int:
             raise
         return _fail(f"reliefseg: {error.filename or 'output'}: the disk is full; make room and use --resume", 2)
     except (KeyboardInterrupt, typer.Abort):
-        return _fail(LATER, INTERRUPTED)
+        return _fail(AGAIN, INTERRUPTED)
     except Exception as error:
         if not hasattr(error, "exit_code") or not hasattr(error, "format_message"):
             raise
@@ -56,7 +60,8 @@ def run(arguments: list[str]) -> int:
 
 
 def _fail(message: str, status: int) -> int:
-    sys.stderr.write(message + "\n")
+    if is_first_process():
+        sys.stderr.write(message + "\n")
     return status
 
 
