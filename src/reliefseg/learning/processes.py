@@ -13,6 +13,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from inspect import signature
 from typing import Any, TypeVar
 
 import torch
@@ -25,6 +26,7 @@ from lightning_fabric.plugins.environments import (
 )
 from lightning_fabric.strategies import DDPStrategy
 from torch.multiprocessing import ProcessExitedException, get_context, start_processes
+from torch.nn.parallel import DistributedDataParallel
 
 from reliefseg.errors import InputError
 from reliefseg.hardware import refuse_missing_devices
@@ -33,6 +35,9 @@ Answer = TypeVar("Answer")
 PRECISIONS = {torch.float32: "32-true", torch.bfloat16: "bf16-mixed", torch.float16: "16-mixed"}
 PATIENCE = timedelta(minutes=30)
 """How long a process waits for the others before it gives up."""
+_WORDS = signature(DistributedDataParallel).parameters
+BUFFERS = "forward_sync_buffers" if "forward_sync_buffers" in _WORDS else "broadcast_buffers"
+"""torch's word, new or old, for sending batch norm's moments around at each step: they are the same everywhere."""
 RENDEZVOUS = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK")
 
 
@@ -63,7 +68,7 @@ class Processes:
     def fabric(self, device: torch.device, precision: torch.dtype) -> Fabric:
         """What carries device, precision and the other processes; joins them."""
         logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-        together = DDPStrategy(cluster_environment=self.environment, broadcast_buffers=False, timeout=PATIENCE)
+        together = DDPStrategy(cluster_environment=self.environment, timeout=PATIENCE, **{BUFFERS: False})
         fabric = Fabric(
             accelerator=device.type,
             devices=self.devices,

@@ -26,7 +26,7 @@ class JointBatchNorm(nn.BatchNorm2d):
         """Same shape; in evaluation as ever."""
         if not self.training:
             return super().forward(x)
-        values = x.float()
+        values = x.to(self.weight.dtype)
         mean = _Mean.apply(values.mean((0, 2, 3)))
         centred = values - mean[:, None, None]
         variance = _Mean.apply(centred.square().mean((0, 2, 3)))
