@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import sys
 from types import FrameType
@@ -29,12 +30,18 @@ for verb in (
     app.command()(verb)
 
 INTERRUPTED = 130
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+TWICE = (
+    "interrupted twice, ended at once; what was finished is kept, a run that had begun to learn goes on with --resume\n"
+)
 AGAIN = "interrupted; what was finished is kept, the same command goes on"
 
 
 def main() -> None:
     """Runs a command: 0 done, 1 the answer is no, 2 wrong input in one message, 130 interrupted."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup and shells ask for background jobs
+            signal.signal(number, _interrupt)
     sys.exit(run(sys.argv[1:]))
 
 
@@ -66,4 +73,12 @@ def _fail(message: str, status: int) -> int:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Ends in order; asked again meanwhile, at once: whole files alone have their final names."""
+    for other in SIGNALS:
+        signal.signal(other, _end_at_once)
     raise KeyboardInterrupt
+
+
+def _end_at_once(number: int, frame: FrameType | None) -> None:
+    os.write(sys.stderr.fileno(), TWICE.encode())
+    os._exit(INTERRUPTED)
