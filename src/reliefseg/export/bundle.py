@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 
 from reliefseg.depth import DepthSettings
 from reliefseg.errors import InputError
+from reliefseg.export.tensors import write_tensors
 from reliefseg.networks import STAGES, U2Net
 from reliefseg.raster import ClassSpec, ClassTable
+from reliefseg.raster.files import whole_folder
 from reliefseg.tiles import Normalisation
 
 FORMAT = 1
@@ -82,19 +82,9 @@ class ModelSpec(BaseModel):
 
 def save_bundle(folder: Path, spec: ModelSpec, network: nn.Module) -> None:
     """Writes the bundle aside and renames it over an older one."""
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    try:
-        save_file(
-            {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}, aside / "model.safetensors"
-        )
+    with whole_folder(folder) as aside:
+        write_tensors(aside / "model.safetensors", network.state_dict())
         (aside / "config.json").write_text(spec.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        if folder.exists():
-            shutil.rmtree(folder)
-        aside.rename(folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def load_bundle(folder: Path) -> tuple[ModelSpec, U2Net]:

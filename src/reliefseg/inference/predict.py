@@ -103,7 +103,7 @@ class ScenePredictor:
     @torch.inference_mode()
     def _tile_probabilities(self, tiles: Tensor) -> Float32[Tensor, "n classes window window"]:
         reduced = self.precision != torch.float32
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=reduced):
+        with torch.autocast(self.device.type, dtype=self.precision if reduced else None, enabled=reduced):
             logits = self.network.fused(tiles)
         logits = logits.float()
         if self.spec.loss == "softmax":
