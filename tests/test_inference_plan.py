@@ -156,19 +156,18 @@ def blocks_of(arrays, store, *, scale=1.0, engine=None):
     normalisation = Normalisation((0.0,) * 4, (255.0,) * 4)
     workers = Workers(Job(plan, ArraySource(arrays), engine, normalisation), plan.pieces, store.keep)
     with workers.running():
-        blocks = Blocks(plan, store, 4, workers.wait)
-        return blocks, list(blocks)
+        return list(Blocks(plan, store, 4, workers.wait))
 
 
 def test_the_scene_comes_out_of_finished_files_to_the_bit(holey, tmp_path):
-    blocks, (block,) = blocks_of(holey, FolderStore(tmp_path))
+    (block,) = blocks_of(holey, FolderStore(tmp_path))
     expected = np.where(holey.valid, holey.bands.argmax(axis=0), 255)
     np.testing.assert_array_equal(block.class_ids, expected)
     exact = np.where(holey.valid, np.floor(holey.bands / 255 * 254 + 0.5), 255)
     np.testing.assert_array_equal(block.probabilities, exact)
     assert (block.uncertainty[~holey.valid] == 255).all()
     assert block.uncertainty[holey.valid].max() <= 254
-    memory, (same,) = blocks_of(holey, MemoryStore())
+    (same,) = blocks_of(holey, MemoryStore())
     for one, other in zip(block[1:], same[1:], strict=True):
         np.testing.assert_array_equal(one, other)
 

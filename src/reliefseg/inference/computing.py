@@ -109,6 +109,11 @@ class Workers:
         if number in self._done:
             self._done[number].result()
 
+    def wait_for_all(self) -> None:
+        """Until every piece is done; raises what kept one from being done."""
+        for future in self._done.values():
+            future.result()
+
     def _work(self) -> None:
         try:
             with self._job.source.opened() as read:

@@ -72,7 +72,7 @@ class ScenePredictor:
     def probabilities(
         self, arrays: SceneArrays, progress: Callable[[int, int], None] = lambda done, of: None
     ) -> Float32[np.ndarray, "classes h w"]:
-        """Class probabilities on the scene's own grid; they sum to one where it is valid."""
+        """Class probabilities on the scene's own grid; where it is valid they sum to one, within 1e-4."""
         plan = self.plan(*arrays.valid.shape, arrays.relative_gsd)
         store = MemoryStore()
         job = Job(plan, ArraySource(arrays), self.engine, self.spec.normalisation)

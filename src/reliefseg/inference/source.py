@@ -65,10 +65,12 @@ class FileSource:
             yield read
 
     def _damage(self, window: Window, error: RasterioError) -> str:
-        where = f"rows {window.row}–{window.row + window.height - 1}, columns {window.col}–{window.col + window.width - 1}"
+        rows = f"rows {window.row}–{window.row + window.height - 1}"
+        cols = f"columns {window.col}–{window.col + window.width - 1}"
         return (
-            f"scene {self.scene.name}: {where} of {self.scene.image} cannot be read ({error.__cause__ or error}); does "
-            "the file end early? Copy it again from where it came from; what is finished is kept"
+            f"scene {self.scene.name}: {rows}, {cols} of {self.scene.image} cannot be read "
+            f"({error.__cause__ or error}); does the file end early? Copy it again from where it came from; what is "
+            "finished is kept"
         )
 
 

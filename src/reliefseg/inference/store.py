@@ -100,7 +100,8 @@ class FolderStore:
         try:
             return safe_open(path, "np")
         except (OSError, SafetensorError) as error:
-            raise InputError(f"{path}: a finished piece cannot be read ({error}); delete it, predict makes it again") from error
+            fault = f"{path}: a finished piece cannot be read ({error}); delete it, predict makes it again"
+            raise InputError(fault) from error
 
 
 def packed(computed: Computed) -> bytes:

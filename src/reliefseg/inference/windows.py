@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float32, Float64
@@ -66,7 +67,7 @@ class Axis:
         """Neighbouring windows in groups that are about `side` pixels long, as first and last + 1."""
         count = max(1, round(self.extent / max(side, self.keep)))
         bounds = np.linspace(0, len(self.kept), min(count, len(self.kept)) + 1).astype(int).tolist()
-        return list(zip(bounds, bounds[1:], strict=False))
+        return list(pairwise(bounds))
 
     @cached_property
     def weights(self) -> Float32[np.ndarray, "windows keep"]:

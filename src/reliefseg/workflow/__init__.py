@@ -2,7 +2,9 @@
 
 from reliefseg.workflow.demo import run_demo
 from reliefseg.workflow.evaluating import evaluate
-from reliefseg.workflow.predicting import HeightFiles, Model, find_scenes, load_model, predict
+from reliefseg.workflow.finding import HeightFiles, find_scenes
+from reliefseg.workflow.models import Model, load_model
+from reliefseg.workflow.predicting import Shard, merge, predict
 from reliefseg.workflow.preparing import make_depth_rasters
 from reliefseg.workflow.running import RunResult, refuse_errors, run_all
 from reliefseg.workflow.training import pretrain, train
@@ -11,10 +13,12 @@ __all__ = [
     "HeightFiles",
     "Model",
     "RunResult",
+    "Shard",
     "evaluate",
     "find_scenes",
     "load_model",
     "make_depth_rasters",
+    "merge",
     "predict",
     "pretrain",
     "refuse_errors",
