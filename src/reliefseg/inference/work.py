@@ -54,6 +54,11 @@ class WorkFolder:
         return self.root / self.recipe.key
 
     @property
+    def results(self) -> Path:
+        """Where results grow until they are whole."""
+        return self.folder / "results"
+
+    @property
     def store(self) -> FolderStore:
         """The pieces."""
         return FolderStore(self.folder)
@@ -61,7 +66,7 @@ class WorkFolder:
     def engine(self) -> str | None:
         """The engine chosen when the work began; None: it has not begun."""
         try:
-            return str(json.loads((self.folder / PLAN).read_text(encoding="utf-8"))["engine"])
+            return str(json.loads((self.folder / PLAN).read_text(encoding="utf-8"))["computed_with"])
         except FileNotFoundError:
             return None
 
@@ -69,7 +74,7 @@ class WorkFolder:
         """Writes down the engine, unless another process was faster; returns the one that holds."""
         probe_folder(self.folder)
         aside = self.folder / f".{PLAN}.{os.getpid()}"
-        write_json(aside, {"format": FORMAT, **self.recipe._asdict(), "engine": engine})
+        write_json(aside, {"format": FORMAT, **self.recipe._asdict(), "computed_with": engine})
         try:
             os.link(aside, self.folder / PLAN)
         except FileExistsError:

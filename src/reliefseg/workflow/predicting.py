@@ -21,7 +21,7 @@ from reliefseg.raster import Scene, probe_folder
 from reliefseg.workflow.finding import HeightFiles, refuse_collisions
 from reliefseg.workflow.models import Model, load_model
 from reliefseg.workflow.saying import SILENT, Sayer, in_words
-from reliefseg.workflow.writing import finished_files, record_finished, write_scene
+from reliefseg.workflow.writing import finished_files, fresh_folder, hand_over, write_scene
 
 
 class Shard(NamedTuple):
@@ -163,9 +163,9 @@ def _predict_scene(model: Model, work: SceneWork, engine: EngineName, shard: Sha
             workers.wait_for_all()
             return _tally(work, name, todo, time.monotonic() - began, {}, say)
         blocks = Blocks(work.plan, work.folder.store, len(model.spec.classes), workers.wait)
-        files = write_scene(blocks, work.scene.grid, model.classes, work.results)
+        files = write_scene(blocks, work.scene.grid, model.classes, fresh_folder(work.folder.results))
+    files = hand_over(work.folder.results, work.results, work.folder.recipe.key, name, files)
     tally = _tally(work, name, todo, time.monotonic() - began, files, say)
-    record_finished(work.results, work.folder.recipe.key, name, files)
     work.folder.remove()
     return tally
 

@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
 from reliefseg.inference.blocks import Block
-from reliefseg.raster import ClassTable, Grid, new_class_map, write_json
+from reliefseg.raster import ClassTable, Grid, new_class_map, probe_folder, write_json
 
 NOTE = "prediction.json"
 
 
 def write_scene(blocks: Iterable[Block], grid: Grid, classes: ClassTable, out: Path) -> dict[str, str]:
-    """Writes a scene's results; returns the files by what they are."""
+    """Writes a scene's results into a folder; returns the files' names by what they are."""
     path = out / "classes.tif"
     with new_class_map(path, grid, classes) as dataset:
         for block in blocks:
             dataset.write(block.class_ids, 1, window=block.window.to_rasterio())
-    return {"classes": str(path)}
+    return {"classes": path.name}
 
 
-def record_finished(out: Path, key: str, engine: str, files: dict[str, str]) -> None:
-    """Notes beside the results what they were made by."""
-    names = {what: Path(file).name for what, file in files.items()}
-    write_json(out / NOTE, {"key": key, "engine": engine, "files": names})
+def fresh_folder(folder: Path) -> Path:
+    """An empty folder in the place of whatever an interrupted process left there."""
+    shutil.rmtree(folder, ignore_errors=True)
+    probe_folder(folder)
+    return folder
+
+
+def hand_over(results: Path, out: Path, key: str, engine: str, files: dict[str, str]) -> dict[str, str]:
+    """Moves finished results to their place, and last a note of what they were made by; returns their paths."""
+    probe_folder(out)
+    (out / NOTE).unlink(missing_ok=True)
+    for name in files.values():
+        (results / name).replace(out / name)
+    write_json(out / NOTE, {"key": key, "engine": engine, "files": files})
+    return {what: str(out / name) for what, name in files.items()}
 
 
 def finished_files(out: Path, key: str) -> dict[str, str]:
