@@ -7,11 +7,11 @@ seen on the map: it is the same arc, point by point, however the scene was cut i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int32, Int64
-
 
 EAST, SOUTH, WEST, NORTH = range(4)
 
@@ -77,9 +77,7 @@ def walk(
     return np.array(order, np.int64), np.array(ends, np.int64)
 
 
-def trace(
-    regions: Int32[np.ndarray, "h+1 w+1"], row: int, col: int
-) -> tuple[Arcs, Bool[np.ndarray, "arcs 2"]]:
+def trace(regions: Int32[np.ndarray, "h+1 w+1"], row: int, col: int) -> tuple[Arcs, Bool[np.ndarray, "arcs 2"]]:
     """The arcs of a block, given with the row above it and the column to its left, and which of their ends are cuts.
 
     A block has its pixels' upper and left sides. Arcs are cut where they meet the block's frame; a block in the
@@ -152,7 +150,7 @@ def stitch(pieces: Arcs, cut: Bool[np.ndarray, "pieces 2"], width: int) -> Arcs:
     order, ends = walk(following, np.concatenate([np.flatnonzero(~joint[tail]), np.arange(len(tail))]))
     lines = [
         _straightened(_line(pieces, order[start:stop], closed=following[order[stop - 1]] == order[start]))
-        for start, stop in zip(ends[:-1], ends[1:], strict=True)
+        for start, stop in pairwise(ends.tolist())
     ]
     lead = order[ends[:-1]]
     lengths = np.array([0, *map(len, lines)], np.int64)

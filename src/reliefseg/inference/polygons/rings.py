@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import shapely
 from affine import Affine
-from jaxtyping import Float64, Int64, Shaped
+from jaxtyping import Int64, Shaped
 
 from reliefseg.inference.polygons.arcs import Arcs, walk
 from reliefseg.inference.polygons.regions import OUTSIDE
@@ -34,7 +34,7 @@ def polygons(arcs: Arcs, transform: Affine) -> Iterator[Shaped[np.ndarray, " bat
     order, ends = walk(_following(arcs, turns), np.arange(len(turns.arc)))
     region = turns.region[order[ends[:-1]]]
     in_order = np.argsort(region, kind="stable")
-    for begin in range(0, region.max(initial=-1) + 1, BATCH):
+    for begin in range(0, max(1, region.max(initial=-1) + 1), BATCH):
         low, high = np.searchsorted(region[in_order], [begin, begin + BATCH])
         rings = in_order[low:high]
         chains = [order[ends[k] : ends[k + 1]] for k in rings]
@@ -83,6 +83,8 @@ def _assembled(
     transform: Affine,
 ) -> Shaped[np.ndarray, " batch"]:
     """Polygons from rings, which are sorted by region: of each the outer ring first."""
+    if not chains:
+        return np.empty(0, object)
     lines = [np.concatenate([_points(arcs, turns, k) for k in chain]) for chain in chains]
     rings = [np.concatenate([line, line[:1]]) for line in lines]
     outer = np.array([_signed_area(ring) for ring in rings]) > 0
@@ -91,9 +93,7 @@ def _assembled(
     ring_ends = np.concatenate([[0], np.cumsum([len(rings[k]) for k in order])])
     polygon_ends = np.concatenate([np.flatnonzero(np.diff(region, prepend=-1)), [len(region)]])
     xs, ys = transform @ (points[:, 1].astype(np.float64), points[:, 0].astype(np.float64))
-    return shapely.from_ragged_array(
-        shapely.GeometryType.POLYGON, np.column_stack([xs, ys]), (ring_ends, polygon_ends)
-    )
+    return shapely.from_ragged_array(shapely.GeometryType.POLYGON, np.column_stack([xs, ys]), (ring_ends, polygon_ends))
 
 
 def _points(arcs: Arcs, turns: _Turns, turn: int) -> Shaped[np.ndarray, "points 2"]:
