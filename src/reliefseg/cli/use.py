@@ -38,6 +38,14 @@ Heights = Annotated[str | None, typer.Option("--heights", help="Surface models, 
 Ground = Annotated[str | None, typer.Option("--ground", help="Terrain models, likewise.")]
 AboveGround = Annotated[bool, typer.Option("--ndsm", help="Heights are above ground already.")]
 Gsd = Annotated[float | None, typer.Option("--gsd", min=1e-4, help="Metres a pixel, for scenes that do not say.")]
+
+
+EngineOption = Annotated[
+    workflow.EngineName, typer.Option("--engine", help="What computes; auto: the fastest that agrees.")
+]
+Polygons = Annotated[bool, typer.Option("--polygons", help="Also polygons.gpkg.")]
+Probabilities = Annotated[bool, typer.Option("--probabilities", help="Also probabilities.tif.")]
+Uncertainty = Annotated[bool, typer.Option("--uncertainty/--no-uncertainty", help="uncertainty.tif.")]
 RunOrBundle = Annotated[Path, typer.Argument(help="Run folder or model bundle.")]
 
 
@@ -45,6 +53,10 @@ def predict(
     run: RunOrBundle,
     scenes: Scenes,
     out: ResultsOut,
+    uncertainty: Uncertainty = True,
+    probabilities: Probabilities = False,
+    polygons: Polygons = False,
+    engine: EngineOption = "auto",
     heights: Heights = None,
     ground: Ground = None,
     above_ground: AboveGround = False,
@@ -56,7 +68,8 @@ def predict(
 ) -> None:
     """Georeferenced results of whole scenes; after an interruption the same command goes on."""
     tallies = workflow.predict(
-        run, workflow.find_scenes(scenes), out,
+        run, workflow.find_scenes(scenes), out, workflow.Wanted(uncertainty, probabilities, polygons),
+        engine=engine,
         shard=_shard(shard), heights=_height_files(heights, ground, above_ground), gsd=gsd, cache=cache,
         say=Teller(quiet),
     )  # fmt: skip
@@ -67,6 +80,10 @@ def merge(
     run: RunOrBundle,
     scenes: Scenes,
     out: ResultsOut,
+    uncertainty: Uncertainty = True,
+    probabilities: Probabilities = False,
+    polygons: Polygons = False,
+    engine: EngineOption = "auto",
     heights: Heights = None,
     ground: Ground = None,
     above_ground: AboveGround = False,
@@ -77,7 +94,8 @@ def merge(
 ) -> None:
     """Results of scenes whose shards are done; takes the options of predict."""
     tallies = workflow.merge(
-        run, workflow.find_scenes(scenes), out,
+        run, workflow.find_scenes(scenes), out, workflow.Wanted(uncertainty, probabilities, polygons),
+        engine=engine,
         heights=_height_files(heights, ground, above_ground), gsd=gsd, cache=cache, say=Teller(quiet),
     )  # fmt: skip
     _tell(as_json, tallies)

@@ -84,6 +84,19 @@ def _shows_something(plan: Plan, image: WorkingImage, i: int, j: int) -> bool:
     return bool(image.valid[near.shifted(-image.read.row, -image.read.col).slices].any())
 
 
+def first_windows(
+    plan: Plan, source: Source, normalisation: Normalisation
+) -> Float32[np.ndarray, "n bands window window"] | None:
+    """The scene's first batch of windows with something valid in them; None where nothing is valid."""
+    with source.opened() as read:
+        for piece in plan.pieces:
+            image = working_image(plan, piece, normalisation, read)
+            needed = [w for w in plan.windows(piece) if _shows_something(plan, image, *w)]
+            if needed:
+                return _tiles(plan, image, needed[: plan.batch])
+    return None
+
+
 class Workers:
     """Threads that compute pieces in order while others wait for them, or do something else."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +35,7 @@ class Wanted:
 
 
 def write_results(
-    blocks: Sequence[Block],
+    blocks: Iterable[Block],
     grid: Grid,
     classes: ClassTable,
     folder: Path,
@@ -72,7 +72,7 @@ def _ground(grid: Grid) -> GroundArea | None:
 
 
 def _write_rasters(
-    blocks: Sequence[Block], grid: Grid, classes: ClassTable, folder: Path, wanted: Wanted, tally: AreaTally
+    blocks: Iterable[Block], grid: Grid, classes: ClassTable, folder: Path, wanted: Wanted, tally: AreaTally
 ) -> dict[str, Path]:
     names = ["classes", *(name for name in ("uncertainty", "probabilities") if getattr(wanted, name))]
     paths = {name: folder / f"{name}.tif" for name in names}

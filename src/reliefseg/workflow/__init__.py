@@ -1,5 +1,7 @@
 """The public API: train, evaluate, predict and the rest as functions that join the rooms."""
 
+from reliefseg.inference.choosing import EngineName
+from reliefseg.inference.results import Wanted
 from reliefseg.workflow.demo import run_demo
 from reliefseg.workflow.evaluating import evaluate
 from reliefseg.workflow.finding import HeightFiles, find_scenes
@@ -10,10 +12,12 @@ from reliefseg.workflow.running import RunResult, refuse_errors, run_all
 from reliefseg.workflow.training import pretrain, train
 
 __all__ = [
+    "EngineName",
     "HeightFiles",
     "Model",
     "RunResult",
     "Shard",
+    "Wanted",
     "evaluate",
     "find_scenes",
     "load_model",

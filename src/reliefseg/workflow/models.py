@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from reliefseg.export import ModelSpec, bundle_hash, load_bundle
 from reliefseg.hardware import pick_device, pick_precision, use_processor
 from reliefseg.inference import ScenePredictor
 from reliefseg.inference.plan import Plan
+from reliefseg.inference.results import Validation
 from reliefseg.raster import ClassTable, Scene, SceneFiles, default_cache
 from reliefseg.raster.scene import survey_scene
 from reliefseg.tiles import SceneArrays
@@ -26,11 +28,15 @@ COARSE = 1.5
 
 @dataclass(frozen=True)
 class Model:
-    """A trained model as a notebook wants it; `hash` is of its bundle."""
+    """A trained model as a notebook wants it.
+
+    `hash` is of its bundle; `validation` the confusion matrices of the run's validation scenes, where there are any.
+    """
 
     predictor: ScenePredictor
     hash: str
     cache: Path | None = None
+    validation: Validation = ()
 
     @property
     def spec(self) -> ModelSpec:
@@ -103,4 +109,12 @@ def load_model(
     chosen = pick_device(device)
     use_processor(threads)
     predictor = ScenePredictor(spec, network, chosen, batch=batch, precision=pick_precision("auto", chosen))
-    return Model(predictor, bundle_hash(Path(path)), cache)
+    return Model(predictor, bundle_hash(Path(path)), cache, _validation(Path(path)))
+
+
+def _validation(run: Path) -> Validation:
+    try:
+        metrics = json.loads((run / "evaluation" / "validation" / "metrics.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ()
+    return [np.array(scene["confusion"], dtype=np.int64) for scene in metrics["per_scene"].values()]

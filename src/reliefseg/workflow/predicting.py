@@ -12,16 +12,18 @@ from typing import Any, NamedTuple
 from reliefseg.depth import make_depth
 from reliefseg.errors import InputError
 from reliefseg.inference.assembly import Blocks
-from reliefseg.inference.choosing import EngineName, open_engine
-from reliefseg.inference.computing import Computed, Job, Workers
+from reliefseg.inference.choosing import EngineMaker, EngineName, fastest
+from reliefseg.inference.computing import Computed, Job, Workers, first_windows, one_thread_each
+from reliefseg.inference.engines import Engine
 from reliefseg.inference.plan import Piece, Plan
+from reliefseg.inference.results import Wanted, write_results
 from reliefseg.inference.source import FileSource
 from reliefseg.inference.work import Recipe, WorkFolder, source_hash
 from reliefseg.raster import Scene, probe_folder
 from reliefseg.workflow.finding import HeightFiles, refuse_collisions
 from reliefseg.workflow.models import Model, load_model
-from reliefseg.workflow.saying import SILENT, Sayer, in_words
-from reliefseg.workflow.writing import finished_files, fresh_folder, hand_over, write_scene
+from reliefseg.workflow.saying import SILENT, Sayer, Tick, in_words
+from reliefseg.workflow.writing import finished_files, fresh_folder, hand_over
 
 
 class Shard(NamedTuple):
@@ -37,6 +39,7 @@ class Shard(NamedTuple):
 
 
 EVERYTHING = Shard(1, 1)
+USUAL = Wanted()
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,12 @@ class SceneWork:
     plan: Plan
     source: FileSource
     folder: WorkFolder
+    wanted: Wanted
+
+    @property
+    def made_by(self) -> dict[str, Any]:
+        """What equal results are made by."""
+        return {"key": self.folder.recipe.key, "wanted": asdict(self.wanted)}
 
     @property
     def megapixels(self) -> float:
@@ -63,6 +72,7 @@ def predict(
     run: Path,
     scenes: Sequence[Path],
     out: Path,
+    wanted: Wanted = USUAL,
     *,
     engine: EngineName = "auto",
     shard: Shard = EVERYTHING,
@@ -80,13 +90,14 @@ def predict(
     """
     model = load_model(run, cache=cache)
     opened = open_scenes(model, scenes, out, heights, gsd, say)
-    return [_predict_scene(model, _prepared(model, scene, out, engine, say), engine, shard, say) for scene in opened]
+    return [_predict_scene(model, _prepared(model, scene, out, wanted, engine, say), shard, say) for scene in opened]
 
 
 def merge(
     run: Path,
     scenes: Sequence[Path],
     out: Path,
+    wanted: Wanted = USUAL,
     *,
     engine: EngineName = "auto",
     heights: HeightFiles | None = None,
@@ -96,9 +107,9 @@ def merge(
 ) -> list[dict[str, Any]]:
     """Writes the results of scenes whose shards are all done; an InputError says which are not."""
     model = load_model(run, cache=cache)
-    works = [_prepared(model, s, out, engine, say) for s in open_scenes(model, scenes, out, heights, gsd, say)]
+    works = [_prepared(model, s, out, wanted, engine, say) for s in open_scenes(model, scenes, out, heights, gsd, say)]
     refuse_unfinished(works)
-    return [_predict_scene(model, work, engine, EVERYTHING, say) for work in works]
+    return [_predict_scene(model, work, EVERYTHING, say) for work in works]
 
 
 def open_scenes(
@@ -126,7 +137,7 @@ def refuse_unfinished(works: Sequence[SceneWork]) -> None:
     faults = []
     for work in works:
         missing, pieces = work.folder.missing(work.plan), len(work.plan.pieces)
-        if missing and not finished_files(work.results, work.folder.recipe.key):
+        if missing and not finished_files(work.results, work.made_by):
             numbers = ", ".join(str(p.number) for p in missing[:5]) + (", …" if len(missing) > 5 else "")
             faults.append(
                 f"scene {work.scene.name}: {len(missing)} of {pieces} pieces are not there ({numbers}) in "
@@ -137,7 +148,7 @@ def refuse_unfinished(works: Sequence[SceneWork]) -> None:
         raise InputError(faults)
 
 
-def _prepared(model: Model, scene: Scene, out: Path, engine: EngineName, say: Sayer) -> SceneWork:
+def _prepared(model: Model, scene: Scene, out: Path, wanted: Wanted, engine: EngineName, say: Sayer) -> SceneWork:
     """The scene's plan and work folder; its depth is made where it is not there yet."""
     depth = None
     if model.spec.uses_depth:
@@ -145,26 +156,29 @@ def _prepared(model: Model, scene: Scene, out: Path, engine: EngineName, say: Sa
             depth = make_depth([scene], model.spec.depth, model.cache_for(scene), tick)[scene.name]
     plan = model.plan(scene)
     recipe = Recipe(model.hash, source_hash(scene, depth), asdict(plan), engine)
-    return SceneWork(scene, plan, FileSource(scene, model.spec.bands, depth), WorkFolder(out, scene.name, recipe))
+    source = FileSource(scene, model.spec.bands, depth)
+    return SceneWork(scene, plan, source, WorkFolder(out, scene.name, recipe), wanted)
 
 
-def _predict_scene(model: Model, work: SceneWork, engine: EngineName, shard: Shard, say: Sayer) -> dict[str, Any]:
-    if files := finished_files(work.results, work.folder.recipe.key):
+def _predict_scene(model: Model, work: SceneWork, shard: Shard, say: Sayer) -> dict[str, Any]:
+    if files := finished_files(work.results, work.made_by):
         say.note(f"{work.scene.name}: is there already, made by the same model from the same source")
         return {"scene": work.scene.name, "megapixels": work.megapixels, "seconds": 0.0, "files": files}
     began = time.monotonic()
     todo = _begin(work, len(model.spec.classes), shard, say)
-    name = work.folder.begin(work.folder.engine() or model.predictor.engine.name)
+    maker = EngineMaker(model.spec, model.predictor.network, model.predictor.device, work.plan.batch)
+    name = work.folder.begin(work.folder.engine() or _chosen(maker, model, work, say))
     with ExitStack() as stack:
         tick = stack.enter_context(say.progress(f"{work.scene.name}, megapixels"))
-        workers = _workers(model, work, name, todo, tick)
+        workers = _workers(model, work, maker.open(name), todo, tick)
         stack.enter_context(workers.running())
         if shard != EVERYTHING:
             workers.wait_for_all()
             return _tally(work, name, todo, time.monotonic() - began, {}, say)
         blocks = Blocks(work.plan, work.folder.store, len(model.spec.classes), workers.wait)
-        files = write_scene(blocks, work.scene.grid, model.classes, fresh_folder(work.folder.results))
-    files = hand_over(work.folder.results, work.results, work.folder.recipe.key, name, files)
+        growing = fresh_folder(work.folder.results)
+        paths = write_results(blocks, work.scene.grid, model.classes, growing, work.wanted, model.validation)
+    files = hand_over(paths, work.results, {**work.made_by, "engine": name})
     tally = _tally(work, name, todo, time.monotonic() - began, files, say)
     work.folder.remove()
     return tally
@@ -185,9 +199,23 @@ def _begin(work: SceneWork, classes: int, shard: Shard, say: Sayer) -> list[Piec
     return [piece for piece in shard.share(plan.pieces) if piece.number in numbers]
 
 
-def _workers(model: Model, work: SceneWork, engine: str, todo: list[Piece], tick: Any) -> Workers:
-    opened = open_engine(engine, model.spec, model.predictor.network, model.predictor.device)
-    job = Job(work.plan, work.source, opened, model.spec.normalisation)
+def _chosen(maker: EngineMaker, model: Model, work: SceneWork, say: Sayer) -> str:
+    """The engine asked for, or the fastest here that agrees with torch on the scene's first windows."""
+    asked = work.folder.recipe.engine
+    if asked != "auto" or len(maker.candidates()) == 1:
+        return maker.named("torch" if asked == "auto" else asked).name
+    windows = first_windows(work.plan, work.source, model.spec.normalisation)
+    if windows is None:
+        return maker.candidates()[0]
+    with one_thread_each():
+        choices = maker.tried(windows)
+    for choice in choices:
+        say.note(f"{choice.engine.name}: {choice.seconds:.2f} s, {choice.agreement:.2%} of the classes as with torch")
+    return fastest(choices).engine.name
+
+
+def _workers(model: Model, work: SceneWork, engine: Engine, todo: list[Piece], tick: Tick) -> Workers:
+    job = Job(work.plan, work.source, engine, model.spec.normalisation)
     store, done = work.folder.store, [0]
 
     def keep(piece: Piece, computed: Computed) -> None:

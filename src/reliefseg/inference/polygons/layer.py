@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,7 +42,7 @@ class Drawing(NamedTuple):
 
 
 def write_polygons(
-    path: Path, blocks: Sequence[Block], grid: Grid, classes: ClassTable, ground: GroundArea | None
+    path: Path, blocks: Iterable[Block], grid: Grid, classes: ClassTable, ground: GroundArea | None
 ) -> None:
     """Writes the regions of a class map as polygons that fit together: no gaps, no overlaps, no trace of blocks.
 
@@ -62,7 +62,7 @@ def write_polygons(
             raise OSError("not all polygons are in the file")
 
 
-def draw(blocks: Sequence[Block], grid: Grid, ground: GroundArea | None, smallest: int = SMALLEST) -> Drawing:
+def draw(blocks: Iterable[Block], grid: Grid, ground: GroundArea | None, smallest: int = SMALLEST) -> Drawing:
     """Finds the regions of a class map, merges those below `smallest` pixels, and simplifies the borders."""
     parts = survey_parts(blocks, grid)
     regions = join_regions(parts, smallest)
