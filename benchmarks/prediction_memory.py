@@ -20,6 +20,7 @@ import torch
 from reliefseg.depth import DepthSettings
 from reliefseg.export import BundleClass, ModelSpec, save_bundle
 from reliefseg.inference import predict as in_memory
+from reliefseg.raster.opening import quiet_georeferencing
 from reliefseg.workflow import predicting
 
 TILE, BANDS, CLASSES = 1000, 4, 6
@@ -51,7 +52,7 @@ def write_scene(folder, side):
     tile = folder / "tile.tif"
     pixels = np.random.default_rng(0).integers(1, 255, (BANDS, TILE // 8, TILE // 8), dtype=np.uint8)
     profile = {"height": TILE, "width": TILE, "count": BANDS, "dtype": "uint8", "tiled": True, "compress": "deflate"}
-    with rasterio.open(tile, "w", **profile) as file:
+    with quiet_georeferencing(), rasterio.open(tile, "w", **profile) as file:
         file.write(pixels.repeat(8, axis=1).repeat(8, axis=2))
     bands = []
     for band in range(1, BANDS + 1):
