@@ -193,6 +193,19 @@ def test_enlarging_by_products_is_resizing(size, wanted):
     torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-4)
 
 
+def test_shapes_alone_can_be_asked_for():
+    with torch.device("meta"):
+        fused, sides = U2Net(2, 3, SMALL)(torch.empty(1, 2, 40, 72))
+    assert {m.shape for m in (fused, *sides)} == {(1, 3, 40, 72)}
+
+
+@torch.no_grad()
+def test_logits_are_float32_in_mixed_precision():
+    with torch.autocast("cpu", torch.bfloat16):
+        fused, sides = small(2, 3)(torch.randn(1, 2, 64, 64))
+    assert {m.dtype for m in (fused, *sides)} == {torch.float32}
+
+
 # Official weights
 
 

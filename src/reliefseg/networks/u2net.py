@@ -5,6 +5,7 @@ Source: Qin et al., Pattern Recognition 106 (2020), fig. 5 and table 1.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -128,6 +129,11 @@ def _bilinear(size: int, wanted: int, like: Tensor) -> Float[Tensor, "wanted siz
     return F.interpolate(each[None], wanted, mode="linear", align_corners=False)[0].mT
 
 
+def _full_precision(device: str) -> AbstractContextManager[object]:
+    """Float32 inside mixed precision; shapes alone (device `meta`) have no precision."""
+    return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
+
+
 def joined(*maps: Float[Tensor, "n _ h w"]) -> Float[Tensor, "n total h w"]:
     """The maps' channels one after the other."""
     return _Joined.apply(*maps) if torch.is_grad_enabled() else torch.cat(maps, dim=1)
@@ -191,7 +197,7 @@ class U2Net(nn.Module):
             y = block(joined(resized(y, skip), skip))
             deep.append(y)
         maps = [conv(m).contiguous() for conv, m in zip(self.sides, reversed(deep), strict=True)]
-        with torch.autocast(x.device.type, enabled=False):
+        with _full_precision(x.device.type):
             sides = tuple(enlarged(m.float(), x) for m in maps)
             return U2NetOutput(self.fuse(torch.cat(sides, dim=1)), sides)
 
