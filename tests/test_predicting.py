@@ -313,7 +313,7 @@ def test_a_disk_that_fills_up_is_one_message(model, scene, tmp_path, monkeypatch
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_bytes", full)
         assert command(["predict", str(model), str(scene), "-o", str(tmp_path / "out"), "--quiet"]) == 2
-    assert "the disk is full" in capsys.readouterr().err
+    assert "make space or choose another place" in capsys.readouterr().err
 
 
 def test_places_gdal_knows_are_taken_as_they_are():
