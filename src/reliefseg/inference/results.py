@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +35,7 @@ class Wanted:
 
 
 def write_results(
-    blocks: Sequence[Block],
+    blocks: Iterable[Block],
     grid: Grid,
     classes: ClassTable,
     folder: Path,
@@ -45,9 +45,9 @@ def write_results(
     """Writes a scene's results into its folder and returns them by name; memory does not grow with the scene.
 
     `classes.tif` has class indexes, `uncertainty.tif` entropy and `probabilities.tif` a band a class, both in
-    0 … 254 with the scale in the file; nodata is 255 in all. They are COGs on the scene's own grid. Blocks come row
-    by row and cover the scene; polygons read them twice more. Equal blocks give equal bytes. `InputError` where the
-    files cannot be written.
+    0 … 254 with the scale in the file; nodata is 255 in all. They are COGs on the scene's own grid. Blocks come
+    row by row and cover the scene; polygons go through them twice more. Equal blocks give equal bytes.
+    `InputError` where the files cannot be written.
     """
     ground = _ground(grid)
     tally = AreaTally(len(classes), ground)
@@ -72,7 +72,7 @@ def _ground(grid: Grid) -> GroundArea | None:
 
 
 def _write_rasters(
-    blocks: Sequence[Block], grid: Grid, classes: ClassTable, folder: Path, wanted: Wanted, tally: AreaTally
+    blocks: Iterable[Block], grid: Grid, classes: ClassTable, folder: Path, wanted: Wanted, tally: AreaTally
 ) -> dict[str, Path]:
     names = ["classes", *(name for name in ("uncertainty", "probabilities") if getattr(wanted, name))]
     paths = {name: folder / f"{name}.tif" for name in names}

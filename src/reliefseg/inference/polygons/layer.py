@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ from reliefseg.inference.polygons.arcs import Arcs, all_arcs, stitch, trace
 from reliefseg.inference.polygons.merging import Regions, join_regions
 from reliefseg.inference.polygons.regions import OUTSIDE, Frontier, label_parts, survey_parts
 from reliefseg.inference.polygons.rings import polygons
-from reliefseg.inference.polygons.simplifying import simplified
+from reliefseg.inference.polygons.simplifying import TOLERANCE, simplified
 from reliefseg.raster import ClassTable, Grid, Window, whole_file
 from reliefseg.raster.ground_area import GroundArea
 
@@ -42,7 +42,7 @@ class Drawing(NamedTuple):
 
 
 def write_polygons(
-    path: Path, blocks: Sequence[Block], grid: Grid, classes: ClassTable, ground: GroundArea | None
+    path: Path, blocks: Iterable[Block], grid: Grid, classes: ClassTable, ground: GroundArea | None
 ) -> None:
     """Writes the regions of a class map as polygons that fit together: no gaps, no overlaps, no trace of blocks.
 
@@ -62,7 +62,13 @@ def write_polygons(
             raise OSError("not all polygons are in the file")
 
 
-def draw(blocks: Sequence[Block], grid: Grid, ground: GroundArea | None, smallest: int = SMALLEST) -> Drawing:
+def draw(
+    blocks: Iterable[Block],
+    grid: Grid,
+    ground: GroundArea | None,
+    smallest: int = SMALLEST,
+    tolerance: float = TOLERANCE,
+) -> Drawing:
     """Finds the regions of a class map, merges those below `smallest` pixels, and simplifies the borders."""
     parts = survey_parts(blocks, grid)
     regions = join_regions(parts, smallest)
@@ -75,11 +81,11 @@ def draw(blocks: Sequence[Block], grid: Grid, ground: GroundArea | None, smalles
         _add_sums(sums, local, own, block, regions, ground)
         arcs, cut = trace(_closed(frontier.framed(block.window, own), block.window, grid), *_corner(block.window))
         open_ = cut.any(axis=1)
-        whole.append(simplified(arcs.chosen(~open_)))
+        whole.append(simplified(arcs.chosen(~open_), tolerance))
         pieces.append(arcs.chosen(open_))
         cuts.append(cut[open_])
     stitched = stitch(all_arcs(pieces), np.concatenate(cuts), grid.width)
-    arcs = all_arcs([*whole, simplified(stitched)])
+    arcs = all_arcs([*whole, simplified(stitched, tolerance)])
     return Drawing(arcs, regions, sums[0].astype(np.int64), sums[1], sums[2] / sums[0] / UNIT)
 
 
