@@ -184,8 +184,8 @@ def test_scenes_of_nothing_and_of_one_pixel(tmp_path: Path, ids: np.ndarray) -> 
 
 def test_as_many_classes_as_there_may_be(tmp_path: Path) -> None:
     classes = ClassTable(tuple(ClassSpec(f"class {i}", (i, 255 - i, 7)) for i in range(254)))
-    ids = np.arange(254, dtype=np.uint8).repeat(4)[None].repeat(9, axis=0)
-    paths = write_results(Blocks(ids, 512, 254), _small(9, 1016, crs=UTM, transform=Affine.scale(1, -1)), classes,
+    ids = np.arange(254, dtype=np.uint8).repeat(2)[None].repeat(17, axis=0)
+    paths = write_results(Blocks(ids, 512, 254), _small(17, 508, crs=UTM, transform=Affine.scale(1, -1)), classes,
                           tmp_path, ALL)  # fmt: skip
     with rasterio.open(paths["probabilities"]) as dataset:
         assert dataset.count == 254
