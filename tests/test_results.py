@@ -1,6 +1,7 @@
 """What a prediction leaves of a scene opens in GDAL in the right place, with names, colours and areas."""
 
 import csv
+import json
 import os
 import re
 import resource
@@ -312,3 +313,21 @@ def test_a_class_the_validation_maps_never_show_has_no_interval(
     matrices = [np.array([[90, 0], [5, 0]]), np.array([[80, 0], [5, 0]])]
     write_results(Blocks(class_ids), grid, CLASSES, tmp_path, validation=matrices)
     assert _areas(tmp_path)[1]["adjusted_m2"] == _areas(tmp_path)[1]["high_m2"] == ""
+
+
+def test_qgis_opens_all_in_the_right_place_and_colours(tmp_path: Path, class_ids: np.ndarray, grid: Grid) -> None:
+    python = "/usr/bin/python3"
+    if not Path(python).exists() or subprocess.run([python, "-c", "import qgis.core"], capture_output=True).returncode:
+        pytest.skip("the system's Python has no PyQGIS")
+    write_results(Blocks(class_ids), grid, CLASSES, tmp_path, ALL)
+    command = [python, str(Path(__file__).with_name("qgis_opens.py")), str(tmp_path), str(tmp_path / "map.png")]
+    told = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    for name in ("classes", "uncertainty", "probabilities", "polygons"):
+        assert told[name]["valid"]
+        assert told[name]["crs"] == "EPSG:32632"
+        assert told[name]["extent"] == [400000, 5599650, 400550, 5600000]
+    for name in ("classes", "polygons"):
+        legend = [(int(value), color, label) for value, color, label in told[name]["legend"]]
+        assert legend == [(0, "#c80a1e", "house"), (1, "#007800", "tree & bush")]
+        assert told[name]["drawn"] == ["#007800", "#c80a1e", "#ffffff"]
+    assert told["polygons"]["features"] == 2

@@ -80,7 +80,7 @@ def draw(
         own = regions.of_part[local + start]
         _add_sums(sums, local, own, block, regions, ground)
         arcs, cut = trace(_closed(frontier.framed(block.window, own), block.window, grid), *_corner(block.window))
-        open_ = cut.any(axis=1)
+        open_ = cut[:, 0] | cut[:, 1]
         whole.append(simplified(arcs.chosen(~open_), tolerance))
         pieces.append(arcs.chosen(open_))
         cuts.append(cut[open_])
@@ -114,7 +114,8 @@ def _add_sums(
     areas = np.zeros(len(region)) if ground is None else ground.of_pixels(block.window)[valid]
     once, at = np.unique(part, return_index=True)
     found = np.stack([np.bincount(part, weights)[once] for weights in (None, areas, probability)])
-    np.add.at(sums, (slice(None), region[at]), found)
+    for total, more in zip(sums, found, strict=True):
+        np.add.at(total, region[at], more)
 
 
 def _columns(
@@ -137,7 +138,7 @@ def _write(part: Path, wkb: Any, columns: dict[str, Any], grid: Grid, *, append:
         warnings.filterwarnings("ignore", "'crs' was not provided")
         pyogrio.raw.write(
             part, wkb, list(columns.values()), list(columns), layer=LAYER, driver="GPKG", geometry_type="Polygon",
-            crs=crs, append=append,
+            crs=crs, append=append, dataset_options={"VERSION": "1.2"},
         )  # fmt: skip
 
 
