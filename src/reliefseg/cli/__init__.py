@@ -22,7 +22,7 @@ app = typer.Typer(
 )
 for verb in (
     learn.demo, data.init, data.generate, data.check, data.depth,
-    learn.pretrain, learn.train, use.evaluate, use.predict, learn.run,
+    learn.pretrain, learn.train, use.evaluate, use.predict, use.merge, learn.run,
 ):  # fmt: skip
     app.command()(verb)
 

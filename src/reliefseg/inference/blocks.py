@@ -6,9 +6,7 @@ from math import log
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float32, UInt8
-from torch import Tensor
 
 from reliefseg.raster import IGNORE_INDEX, Window
 
@@ -40,24 +38,33 @@ def block_windows(height: int, width: int) -> list[Window]:
 
 
 def finished(
-    window: Window, probabilities: Float32[Tensor, "classes h w"], valid: Bool[np.ndarray, "h w"]
+    window: Window, probabilities: Float32[np.ndarray, "classes h w"], valid: Bool[np.ndarray, "h w"]
 ) -> Block:
-    """Probabilities, which sum to one, as a block: the most probable class (the first of equals) and entropy."""
-    classes = len(probabilities)
-    entropy = torch.special.entr(probabilities).sum(dim=0) / log(max(2, classes))
-    return Block(
-        window,
-        _where_valid(probabilities.argmax(dim=0), valid),
-        _where_valid(_in_units(probabilities), valid),
-        _where_valid(_in_units(entropy), valid),
-    )
+    """Probabilities, which sum to one, as a block: the most probable class (the first of equals) and the entropy."""
+    planes = (most_probable(probabilities), in_units(probabilities), in_units(entropy(probabilities)))
+    if not valid.all():
+        for plane in planes:
+            plane[..., ~valid] = NODATA
+    return Block(window, *planes)
 
 
-def _in_units(values: Float32[Tensor, "..."]) -> Float32[Tensor, "..."]:
-    return (values * UNIT).round_().clamp_(0, UNIT)
+def most_probable(probabilities: Float32[np.ndarray, "classes h w"]) -> UInt8[np.ndarray, "h w"]:
+    """The class with the largest probability; the first of equals."""
+    best, ids = probabilities[0].copy(), np.zeros(probabilities.shape[1:], np.uint8)
+    for k, plane in enumerate(probabilities[1:], 1):
+        ids[plane > best] = k
+        np.maximum(best, plane, out=best)
+    return ids
 
 
-def _where_valid(values: Tensor, valid: Bool[np.ndarray, "h w"]) -> UInt8[np.ndarray, "..."]:
-    stored = values.to(torch.uint8).numpy()
-    stored[..., ~valid] = NODATA
-    return stored
+def entropy(probabilities: Float32[np.ndarray, "classes h w"]) -> Float32[np.ndarray, "h w"]:
+    """Entropy over its largest value, in [0, 1]."""
+    total = np.zeros(probabilities.shape[1:], np.float32)
+    for plane in probabilities:
+        total -= plane * np.log(np.maximum(plane, 1e-12))
+    return total / np.float32(log(max(2, len(probabilities))))
+
+
+def in_units(values: Float32[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
+    """Fractions in steps of 1 / UNIT."""
+    return (np.clip(values, 0, 1) * np.float32(UNIT) + np.float32(0.5)).astype(np.uint8)
