@@ -45,9 +45,9 @@ def write_results(
     """Writes a scene's results into its folder and returns them by name; memory does not grow with the scene.
 
     `classes.tif` has class indexes, `uncertainty.tif` entropy and `probabilities.tif` a band a class, both in
-    0 … 254 with the scale in the file; nodata is 255 in all. They are COGs on the scene's own grid. Blocks come row
-    by row and cover the scene; polygons read them twice more. Equal blocks give equal bytes. `InputError` where the
-    files cannot be written.
+    0 … 254 with the scale in the file; nodata is 255 in all. They are COGs on the scene's own grid. Blocks come
+    row by row and cover the scene; polygons go through them twice more. Equal blocks give equal bytes.
+    `InputError` where the files cannot be written.
     """
     ground = _ground(grid)
     tally = AreaTally(len(classes), ground)

@@ -86,7 +86,7 @@ def _density_in_degrees(
     """Square metres a pixel around points of a grid in longitude and latitude."""
     assert grid.crs is not None
     radians = grid.crs.units_factor[1]
-    _, latitude = grid.transform @ (cols, rows)
+    _, latitude = _place(grid, rows, cols)
     area = abs(grid.transform.determinant) * radians**2 * _square_metres(latitude * radians)
     return np.broadcast_to(area, (len(rows), cols.size))
 
@@ -106,9 +106,16 @@ def _density_projected(
 def _lon_lat(
     grid: Grid, rows: Float64[np.ndarray, "h w"], cols: Float64[np.ndarray, "h w"]
 ) -> Float64[np.ndarray, "2 h w"]:
-    xs, ys = grid.transform @ (cols, rows)
+    xs, ys = _place(grid, rows, cols)
     found = transform_points(grid.crs, CRS.from_epsg(4326), xs.ravel(), ys.ravel())
     return np.array(found, np.float64).reshape(2, *rows.shape)
+
+
+def _place(
+    grid: Grid, rows: Float64[np.ndarray, "..."], cols: Float64[np.ndarray, "..."]
+) -> tuple[Float64[np.ndarray, "h w"], Float64[np.ndarray, "h w"]]:
+    a, b, c, d, e, f = grid.transform[:6]
+    return a * cols + b * rows + c, d * cols + e * rows + f
 
 
 def _difference(one: Float64[np.ndarray, "2 h w"], other: Float64[np.ndarray, "2 h w"]) -> Float64[np.ndarray, "2 h w"]:

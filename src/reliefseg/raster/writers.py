@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import rasterio
@@ -23,18 +23,24 @@ BLOCK = 256
 
 @contextmanager
 def new_raster(
-    path: Path, grid: Grid, *, bands: int, dtype: np.dtype, nodata: float | int | None = None
+    path: Path,
+    grid: Grid,
+    *,
+    bands: int,
+    dtype: np.dtype,
+    nodata: float | int | None = None,
+    interleave: Literal["pixel", "band"] = "pixel",
 ) -> Iterator[DatasetWriter]:
     """A tiled, deflated GeoTIFF on a grid to write windows to; it appears under its name when the block ends well.
 
     Write each block (`BLOCK` pixels a side) once, else the file grows. A grid without georeferencing gives a
-    plain GeoTIFF.
+    plain GeoTIFF. Blocks hold one band or, by pixel, all.
     """
     dtype = np.dtype(dtype)
     profile: dict[str, Any] = {
         "driver": "GTiff", "height": grid.height, "width": grid.width, "count": bands, "dtype": dtype.name,
         "nodata": nodata, "tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "deflate",
-        "predictor": 3 if dtype.kind == "f" else 1, "BIGTIFF": "IF_SAFER",
+        "predictor": 3 if dtype.kind == "f" else 1, "BIGTIFF": "IF_SAFER", "interleave": interleave,
     }  # fmt: skip
     if grid.crs is not None or not grid.transform.is_identity:
         profile |= {"crs": grid.crs, "transform": grid.transform}

@@ -24,7 +24,7 @@ class Arcs(NamedTuple):
     """
 
     points: Int32[np.ndarray, "points 2"]
-    ends: Int64[np.ndarray, " arcs+1"]
+    ends: Int64[np.ndarray, " _ends"]
     left: Int32[np.ndarray, " arcs"]
     right: Int32[np.ndarray, " arcs"]
     leaving: Int64[np.ndarray, " arcs"]
@@ -48,7 +48,7 @@ def all_arcs(several: Sequence[Arcs]) -> Arcs:
 
 def arcs_of(
     points: Int32[np.ndarray, "points 2"],
-    ends: Int64[np.ndarray, " arcs+1"],
+    ends: Int64[np.ndarray, " _ends"],
     left: Int32[np.ndarray, " arcs"],
     right: Int32[np.ndarray, " arcs"],
 ) -> Arcs:
@@ -59,7 +59,7 @@ def arcs_of(
 
 def walk(
     following: Int64[np.ndarray, " n"], starts: Int64[np.ndarray, " starts"]
-) -> tuple[Int64[np.ndarray, " n"], Int64[np.ndarray, " chains+1"]]:
+) -> tuple[Int64[np.ndarray, " n"], Int64[np.ndarray, " _ends"]]:
     """Chains of things of which each knows the next (−1: none), one after another, and where each chain ends.
 
     A chain begins at each start that no chain before has passed.
@@ -77,7 +77,7 @@ def walk(
     return np.array(order, np.int64), np.array(ends, np.int64)
 
 
-def trace(regions: Int32[np.ndarray, "h+1 w+1"], row: int, col: int) -> tuple[Arcs, Bool[np.ndarray, "arcs 2"]]:
+def trace(regions: Int32[np.ndarray, "rows cols"], row: int, col: int) -> tuple[Arcs, Bool[np.ndarray, "arcs 2"]]:
     """The arcs of a block, given with the row above it and the column to its left, and which of their ends are cuts.
 
     A block has its pixels' upper and left sides. Arcs are cut where they meet the block's frame; a block in the
@@ -107,7 +107,7 @@ def trace(regions: Int32[np.ndarray, "h+1 w+1"], row: int, col: int) -> tuple[Ar
 class _Sides:
     """The sides of a block's pixels that lie between two regions."""
 
-    def __init__(self, regions: Int32[np.ndarray, "h+1 w+1"]):
+    def __init__(self, regions: Int32[np.ndarray, "rows cols"]):
         self.regions = regions
         shape = regions.shape
         self.across, self.down = np.zeros(shape, bool), np.zeros(shape, bool)
@@ -119,7 +119,7 @@ class _Sides:
         self.degree = np.sum(meeting, axis=0, dtype=np.int8)
         self.corner = (self.degree == 2) & (self.across ^ self.from_west)
 
-    def runs(self, stop: Bool[np.ndarray, "h+1 w+1"]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def runs(self, stop: Bool[np.ndarray, "rows cols"]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Straight runs between corners and stops: tail and head point, region on the left and on the right."""
         width = stop.shape[1]
         special = stop | self.corner
@@ -148,22 +148,23 @@ def stitch(pieces: Arcs, cut: Bool[np.ndarray, "pieces 2"], width: int) -> Arcs:
     leaving[tail] = np.arange(len(tail))
     following = np.where(joint[head], leaving[head], -1)
     order, ends = walk(following, np.concatenate([np.flatnonzero(~joint[tail]), np.arange(len(tail))]))
-    lines = [
-        _straightened(_line(pieces, order[start:stop], closed=following[order[stop - 1]] == order[start]))
-        for start, stop in pairwise(ends.tolist())
-    ]
+    chains = [order[start:stop] for start, stop in pairwise(ends.tolist())]
+    lines = [_straightened(_ring(pieces, c) if following[c[-1]] == c[0] else _line(pieces, c)) for c in chains]
     lead = order[ends[:-1]]
     lengths = np.array([0, *map(len, lines)], np.int64)
     points = np.concatenate(lines) if lines else pieces.points
     return arcs_of(points, np.cumsum(lengths), pieces.left[lead], pieces.right[lead])
 
 
-def _line(pieces: Arcs, chain: Int64[np.ndarray, " pieces"], *, closed: bool) -> Int32[np.ndarray, "points 2"]:
-    """The points of pieces one after another; a ring starts at its uppermost, leftmost point."""
+def _line(pieces: Arcs, chain: Int64[np.ndarray, " pieces"]) -> Int32[np.ndarray, "points 2"]:
+    """The points of pieces one after another."""
     parts = [pieces.points[pieces.ends[k] + 1 : pieces.ends[k + 1]] for k in chain]
-    if not closed:
-        return np.concatenate([pieces.points[pieces.ends[chain[0]]][None], *parts])
-    ring = np.concatenate(parts)
+    return np.concatenate([pieces.points[pieces.ends[chain[0]]][None], *parts])
+
+
+def _ring(pieces: Arcs, chain: Int64[np.ndarray, " pieces"]) -> Int32[np.ndarray, "points 2"]:
+    """The points of pieces that close, from the uppermost, leftmost one on."""
+    ring = _line(pieces, chain)[1:]
     top = np.lexsort((ring[:, 1], ring[:, 0]))[0]
     return np.concatenate([ring[top:], ring[: top + 1]])
 

@@ -19,7 +19,7 @@ from reliefseg.inference.polygons.arcs import Arcs, all_arcs, stitch, trace
 from reliefseg.inference.polygons.merging import Regions, join_regions
 from reliefseg.inference.polygons.regions import OUTSIDE, Frontier, label_parts, survey_parts
 from reliefseg.inference.polygons.rings import polygons
-from reliefseg.inference.polygons.simplifying import simplified
+from reliefseg.inference.polygons.simplifying import TOLERANCE, simplified
 from reliefseg.raster import ClassTable, Grid, Window, whole_file
 from reliefseg.raster.ground_area import GroundArea
 
@@ -62,7 +62,13 @@ def write_polygons(
             raise OSError("not all polygons are in the file")
 
 
-def draw(blocks: Iterable[Block], grid: Grid, ground: GroundArea | None, smallest: int = SMALLEST) -> Drawing:
+def draw(
+    blocks: Iterable[Block],
+    grid: Grid,
+    ground: GroundArea | None,
+    smallest: int = SMALLEST,
+    tolerance: float = TOLERANCE,
+) -> Drawing:
     """Finds the regions of a class map, merges those below `smallest` pixels, and simplifies the borders."""
     parts = survey_parts(blocks, grid)
     regions = join_regions(parts, smallest)
@@ -74,12 +80,12 @@ def draw(blocks: Iterable[Block], grid: Grid, ground: GroundArea | None, smalles
         own = regions.of_part[local + start]
         _add_sums(sums, local, own, block, regions, ground)
         arcs, cut = trace(_closed(frontier.framed(block.window, own), block.window, grid), *_corner(block.window))
-        open_ = cut.any(axis=1)
-        whole.append(simplified(arcs.chosen(~open_)))
+        open_ = cut[:, 0] | cut[:, 1]
+        whole.append(simplified(arcs.chosen(~open_), tolerance))
         pieces.append(arcs.chosen(open_))
         cuts.append(cut[open_])
     stitched = stitch(all_arcs(pieces), np.concatenate(cuts), grid.width)
-    arcs = all_arcs([*whole, simplified(stitched)])
+    arcs = all_arcs([*whole, simplified(stitched, tolerance)])
     return Drawing(arcs, regions, sums[0].astype(np.int64), sums[1], sums[2] / sums[0] / UNIT)
 
 
@@ -108,7 +114,8 @@ def _add_sums(
     areas = np.zeros(len(region)) if ground is None else ground.of_pixels(block.window)[valid]
     once, at = np.unique(part, return_index=True)
     found = np.stack([np.bincount(part, weights)[once] for weights in (None, areas, probability)])
-    np.add.at(sums, (slice(None), region[at]), found)
+    for total, more in zip(sums, found, strict=True):
+        np.add.at(total, region[at], more)
 
 
 def _columns(
@@ -131,7 +138,7 @@ def _write(part: Path, wkb: Any, columns: dict[str, Any], grid: Grid, *, append:
         warnings.filterwarnings("ignore", "'crs' was not provided")
         pyogrio.raw.write(
             part, wkb, list(columns.values()), list(columns), layer=LAYER, driver="GPKG", geometry_type="Polygon",
-            crs=crs, append=append,
+            crs=crs, append=append, dataset_options={"VERSION": "1.2"},
         )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import shapely
 from affine import Affine
-from jaxtyping import Int64, Shaped
+from jaxtyping import Bool, Int32, Int64, Shaped
 
 from reliefseg.inference.polygons.arcs import Arcs, walk
 from reliefseg.inference.polygons.regions import OUTSIDE
@@ -37,8 +37,10 @@ def polygons(arcs: Arcs, transform: Affine) -> Iterator[Shaped[np.ndarray, " bat
     for begin in range(0, max(1, region.max(initial=-1) + 1), BATCH):
         low, high = np.searchsorted(region[in_order], [begin, begin + BATCH])
         rings = in_order[low:high]
-        chains = [order[ends[k] : ends[k + 1]] for k in rings]
-        yield _assembled(arcs, turns, chains, region[rings], transform)
+        chains = np.diff(ends)[rings]
+        some = order[_ranges(ends[rings], chains)]
+        points, lengths = _ring_points(arcs, turns.arc[some], turns.backward[some], chains)
+        yield _assembled(points, lengths, region[rings], transform)
 
 
 def _turns(arcs: Arcs) -> _Turns:
@@ -75,35 +77,50 @@ def _following(arcs: Arcs, turns: _Turns) -> Int64[np.ndarray, " n"]:
     return np.where(out[one] == (come + 1) % 4, one, other)
 
 
+def _ring_points(
+    arcs: Arcs, arc: Int64[np.ndarray, " n"], backward: Bool[np.ndarray, " n"], chains: Int64[np.ndarray, " rings"]
+) -> tuple[Int32[np.ndarray, "points 2"], Int64[np.ndarray, " rings"]]:
+    """The points of closed rings of so many arcs each, and how many there are in each."""
+    first, last = arcs.ends[:-1][arc], arcs.ends[1:][arc] - 1
+    lengths = last - first  # without an arc's last point, which is the next one's first
+    step = np.where(backward, -1, 1)
+    points = arcs.points[_ranges(np.where(backward, last, first), lengths, step)]
+    of_ring = np.add.reduceat(lengths, np.cumsum(chains) - chains) if len(chains) else chains
+    stops = np.cumsum(of_ring)
+    return np.insert(points, stops, points[stops - of_ring], axis=0), of_ring + 1
+
+
 def _assembled(
-    arcs: Arcs,
-    turns: _Turns,
-    chains: list[Int64[np.ndarray, " chain"]],
+    points: Int32[np.ndarray, "points 2"],
+    lengths: Int64[np.ndarray, " rings"],
     region: Int64[np.ndarray, " rings"],
     transform: Affine,
 ) -> Shaped[np.ndarray, " batch"]:
-    """Polygons from rings, which are sorted by region: of each the outer ring first."""
-    if not chains:
+    """Polygons from closed rings, which are sorted by region: of each the outer ring first."""
+    if not len(region):
         return np.empty(0, object)
-    lines = [np.concatenate([_points(arcs, turns, k) for k in chain]) for chain in chains]
-    rings = [np.concatenate([line, line[:1]]) for line in lines]
-    outer = np.array([_signed_area(ring) for ring in rings]) > 0
-    order = np.lexsort((~outer, region))
-    points = np.concatenate([rings[k] for k in order])
-    ring_ends = np.concatenate([[0], np.cumsum([len(rings[k]) for k in order])])
+    starts = np.cumsum(lengths) - lengths
+    order = np.lexsort((_signed_areas(points, starts) < 0, region))
+    rows, cols = points[_ranges(starts[order], lengths[order])].astype(np.float64).T
+    ring_ends = np.concatenate([[0], np.cumsum(lengths[order])])
     polygon_ends = np.concatenate([np.flatnonzero(np.diff(region, prepend=-1)), [len(region)]])
-    xs, ys = transform @ (points[:, 1].astype(np.float64), points[:, 0].astype(np.float64))
-    return shapely.from_ragged_array(shapely.GeometryType.POLYGON, np.column_stack([xs, ys]), (ring_ends, polygon_ends))
+    ground = np.column_stack(transform @ (cols, rows))
+    return shapely.from_ragged_array(shapely.GeometryType.POLYGON, ground, (ring_ends, polygon_ends))
 
 
-def _points(arcs: Arcs, turns: _Turns, turn: int) -> Shaped[np.ndarray, "points 2"]:
-    """An arc's points in the direction it is passed, without the last, which is the next arc's first."""
-    arc = turns.arc[turn]
-    points = arcs.points[arcs.ends[arc] : arcs.ends[arc + 1]]
-    return points[:0:-1] if turns.backward[turn] else points[:-1]
+def _signed_areas(
+    points: Int32[np.ndarray, "points 2"], starts: Int64[np.ndarray, " rings"]
+) -> Int64[np.ndarray, " rings"]:
+    """Twice the area inside each closed ring, positive where it lies on the left, as seen on the map."""
+    rows, cols = points.astype(np.int64).T
+    cross = np.append(cols[1:] * rows[:-1] - cols[:-1] * rows[1:], 0)
+    cross[starts[1:] - 1] = 0  # from one ring to the next
+    return np.add.reduceat(cross, starts)
 
 
-def _signed_area(ring: Shaped[np.ndarray, "points 2"]) -> float:
-    """Twice the area inside a closed ring, positive where it lies on the left, as seen on the map."""
-    rows, cols = (ring - ring[0]).astype(np.int64).T
-    return float((cols[1:] * rows[:-1] - cols[:-1] * rows[1:]).sum())
+def _ranges(
+    starts: Int64[np.ndarray, " n"], lengths: Int64[np.ndarray, " n"], step: Int64[np.ndarray, " n"] | int = 1
+) -> Int64[np.ndarray, " total"]:
+    """Numbers from each start on, as many as its length, one range after another."""
+    within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return np.repeat(starts, lengths) + within * np.repeat(np.broadcast_to(step, lengths.shape), lengths)

@@ -30,7 +30,7 @@ def simplified(arcs: Arcs, tolerance: float = TOLERANCE) -> Arcs:
 
 
 def _kept(
-    points: Int32[np.ndarray, "points 2"], ends: Int64[np.ndarray, " arcs+1"], tolerance: float
+    points: Int32[np.ndarray, "points 2"], ends: Int64[np.ndarray, " _ends"], tolerance: float
 ) -> Bool[np.ndarray, " points"]:
     """All arcs are halved at once, chord by chord, until no corner is too far from its chord."""
     kept = np.zeros(len(points), bool)
