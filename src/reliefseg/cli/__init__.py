@@ -10,7 +10,7 @@ from types import FrameType
 
 import typer
 
-from reliefseg.cli import data, learn, use
+from reliefseg.cli import data, depth, learn, use
 from reliefseg.cli.common import Interrupted
 from reliefseg.errors import InputError
 from reliefseg.learning import is_first_process
@@ -24,10 +24,11 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 for verb in (
-    learn.demo, data.init, data.generate, data.check, data.depth,
+    learn.demo, data.init, data.generate, data.check,
     learn.pretrain, learn.train, use.evaluate, use.predict, learn.run,
 ):  # fmt: skip
     app.command()(verb)
+app.add_typer(depth.app, name="depth")
 
 INTERRUPTED = 130
 SIGNALS = (signal.SIGINT, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Verbs about data sets: init, check, generate, depth."""
+"""Verbs about data sets: init, check, generate."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from typing import Annotated
 
 import typer
 
-from reliefseg.cli.common import Assign, Cache, Config, DataSet, Json, Preset, Quiet, Teller, result, settings_for
-from reliefseg.generate import GenerateSettings, generate_dataset
-from reliefseg.raster import check_dataset, init_dataset, load_dataset
-from reliefseg.workflow import make_depth_rasters
+from reliefseg.cli.common import DataSet, Json, Quiet, Teller, result
+from reliefseg.generate import GenerateSettings, fitting_jobs, generate_dataset
+from reliefseg.raster import check_dataset, init_dataset
 
 
 def init(
@@ -37,23 +36,15 @@ def generate(
     gsd: Annotated[float, typer.Option("--gsd", help="Ground sampling distance, metres a pixel.")] = 0.09,
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same bytes.")] = 0,
     bands: Annotated[str, typer.Option("--bands", help="'nir red green' or 'red green blue'.")] = "nir red green",
+    label_shift: Annotated[int, typer.Option("--label-shift", help="Move labels by up to so many pixels.")] = 0,
+    jobs: Annotated[int, typer.Option("--jobs", min=0, help="Scenes made at once; 0: as many as pay.")] = 0,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Write a generated data set: towns with exact labels and heights."""
-    settings = GenerateSettings.checked(scenes=scenes, size=size, gsd=gsd, seed=seed, bands=bands)
+    settings = GenerateSettings.checked(
+        scenes=scenes, size=size, gsd=gsd, seed=seed, bands=bands, label_shift=label_shift
+    )
     with Teller(quiet).progress("generating scenes") as tick:
-        path = generate_dataset(out, settings, tick)
+        path = generate_dataset(out, settings, tick, jobs or fitting_jobs(settings))
     result(as_json, {"dataset": str(path)}, str(path))
-
-
-def depth(
-    dataset: DataSet, preset: Preset = None, config: Config = None, assign: Assign = None,
-    cache: Cache = None, as_json: Json = False, quiet: Quiet = False,
-) -> None:  # fmt: skip
-    """Make, or reuse, the depth rasters of all scenes."""
-    teller = Teller(quiet)
-    settings = settings_for(preset, config, assign, teller)
-    rasters = make_depth_rasters(load_dataset(dataset, cache), settings, say=teller)
-    listed = {name: str(path) for name, path in rasters.items()}
-    result(as_json, listed, "\n".join(listed.values()) or "depth source: none; nothing to make")

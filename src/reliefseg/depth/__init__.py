@@ -3,15 +3,15 @@
 from reliefseg.depth.bands import Photo, photo_bands, survey_photo
 from reliefseg.depth.cache import read_depth
 from reliefseg.depth.making import depth_raster, make_depth, resolve_source
-from reliefseg.depth.mosaic import Plan, blend
+from reliefseg.depth.mosaic import Mosaic, Plan
 from reliefseg.depth.settings import DepthSettings, SourceName
 
 __all__ = [
     "DepthSettings",
+    "Mosaic",
     "Photo",
     "Plan",
     "SourceName",
-    "blend",
     "depth_raster",
     "make_depth",
     "photo_bands",

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float64, Shaped, UInt8
 
-from reliefseg.depth.source import strips_of
+from reliefseg.depth.source import blocks_of
 from reliefseg.errors import InputError
 from reliefseg.raster import Scene, Window
 
@@ -27,7 +27,7 @@ class Photo:
     """A scene as an ordinary photograph.
 
     `low` and `high` are what 0 and 255 stand for, `fill` is the scene's median colour, shown where nothing was
-    measured; each has one number a band.
+    measured, `mean` and `deviation` are of what was measured, as shown (0 … 255); each has one number a band.
     """
 
     scene: Scene
@@ -35,6 +35,8 @@ class Photo:
     low: Float64[np.ndarray, " 3"]
     high: Float64[np.ndarray, " 3"]
     fill: UInt8[np.ndarray, " 3"]
+    mean: Float64[np.ndarray, " 3"]
+    deviation: Float64[np.ndarray, " 3"]
 
     def read(self, window: Window) -> UInt8[np.ndarray, "height width 3"]:
         """The photograph in a window, which may reach over the scene's edge: mirrored there."""
@@ -59,7 +61,7 @@ def photo_bands(names: Sequence[str]) -> tuple[int, int, int]:
 
 
 def survey_photo(scene: Scene) -> Photo:
-    """Reads the whole scene once, strip by strip, for its stretch and median colour.
+    """Reads the whole scene once, block by block, for its stretch and median colour.
 
     8-bit bands are shown as they are; others are stretched between percentiles, each band on its own, so that also
     16 bits with a maximum of 300 fill the range. A scene without a valid pixel or of one colour is an `InputError`.
@@ -77,8 +79,9 @@ def survey_photo(scene: Scene) -> Photo:
             f"({', '.join(f'{v:g}' for v in samples.low)}); depth cannot be seen in it; take the scene out"
         )
     low, high = _range(scene, samples)
-    fill = np.median(stretched(samples.pixels, low, high), axis=0).astype(np.uint8)
-    return Photo(scene, bands, low, high, fill)
+    shown = stretched(samples.pixels, low, high)
+    fill = np.median(shown, axis=0).astype(np.uint8)
+    return Photo(scene, bands, low, high, fill, shown.mean(axis=0), shown.std(axis=0))
 
 
 def stretched(
@@ -106,7 +109,7 @@ class _Samples(NamedTuple):
 def _sampled(scene: Scene, bands: tuple[int, int, int]) -> _Samples:
     step = max(1, ceil(sqrt(scene.grid.height * scene.grid.width / SAMPLE)))
     pixels, low, high = [], np.full(3, np.inf), np.full(3, -np.inf)
-    for window in strips_of(scene):
+    for window in blocks_of(scene):
         data, valid = scene.read_bands(window)[list(bands)], scene.read_valid(window)
         pixels.append(_thinned(data, valid, step))
         if valid.any():

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float32, UInt16
 
 from reliefseg.depth.files import fingerprint
-from reliefseg.depth.source import DepthSource, Making, Strip
+from reliefseg.depth.source import Block, DepthSource, Making
 from reliefseg.errors import InputError
 from reliefseg.raster import Grid, Scene, Window, coincide
 from reliefseg.raster.opening import opened
@@ -60,13 +60,13 @@ def is_fresh(path: Path, key: str, grid: Grid) -> bool:
 
 
 def write_depth(path: Path, grid: Grid, making: Making, tags: dict[str, str]) -> None:
-    """Writes depth strip by strip, whole or not at all: uint16, nodata 65535 where it is nan."""
+    """Writes depth block by block, whole or not at all: uint16, nodata 65535 where it is nan."""
     with new_raster(path, grid, bands=1, dtype=np.dtype(np.uint16), nodata=NODATA) as dataset:
         dataset.scales = (1 / UNIT,)
         dataset.set_band_description(1, "depth")
         dataset.update_tags(**tags, **making.tags)
-        for strip in making.strips:
-            dataset.write(_stored(strip), 1, window=strip.window.to_rasterio())
+        for block in making.blocks:
+            dataset.write(_stored(block), 1, window=block.window.to_rasterio())
 
 
 def read_depth(path: Path, window: Window | None = None) -> Float32[np.ndarray, "height width"]:
@@ -85,15 +85,15 @@ def read_depth(path: Path, window: Window | None = None) -> Float32[np.ndarray, 
     return np.where(stored == NODATA, np.float32(np.nan), stored.astype(np.float32) / np.float32(UNIT))
 
 
-def _stored(strip: Strip) -> UInt16[np.ndarray, "height width"]:
-    known = np.isfinite(strip.depth)
-    units = np.rint(np.where(known, strip.depth, 0).astype(np.float64) * UNIT)
+def _stored(block: Block) -> UInt16[np.ndarray, "height width"]:
+    known = np.isfinite(block.depth)
+    units = np.rint(np.where(known, block.depth, 0).astype(np.float64) * UNIT)
     return np.where(known, units, NODATA).astype(np.uint16)
 
 
 def _meaning(scene: Scene) -> str:
-    """What the scene's surface model is taken for; a change of it changes heights without changing a file."""
-    return scene.files.heights_are
+    """What the data set says of the scene that changes depth without changing a file: kind of heights, and gsd."""
+    return f"{scene.files.heights_are} {scene.grid.gsd}"
 
 
 def _version() -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from reliefseg.depth.builtin import open_builtin
 from reliefseg.depth.cache import is_fresh, raster_path, raster_tags, write_depth
 from reliefseg.depth.metres import RasterSource
 from reliefseg.depth.relative import open_transformers
@@ -13,14 +14,16 @@ from reliefseg.depth.settings import DepthSettings
 from reliefseg.depth.source import DepthSource
 from reliefseg.errors import InputError
 from reliefseg.raster import Dataset, Scene
+from reliefseg.raster.files import probe_folder
 
 Progress = Callable[[int, int], None]
 """Told (done, of) as work goes on."""
 T = TypeVar("T")
+Resolved = Literal["none", "raster", "builtin", "transformers"]
 
 
-def resolve_source(settings: DepthSettings, dataset: Dataset) -> Literal["none", "raster", "transformers"]:
-    """The source for a data set: `auto` is `raster` where every scene in a split has heights, else `none`."""
+def resolve_source(settings: DepthSettings, dataset: Dataset) -> Resolved:
+    """The source for a data set: `auto` is `raster` where every scene in a split has heights, else `builtin`."""
     used = {name for names in dataset.splits.values() for name in names} or set(dataset.scenes)
     return _source_for(settings, [dataset.scenes[name] for name in sorted(used)])
 
@@ -46,7 +49,9 @@ def make_depth(
         source.load()
     makers = _gathered(stale, lambda scene: (scene, source.prepare(scene)))
     for scene, make in makers:
-        write_depth(paths[scene.name], scene.grid, make(lambda: count.add(1)), tags[scene.name])
+        path = paths[scene.name]
+        probe_folder(path.parent)
+        write_depth(path, scene.grid, make(lambda: count.add(1), path.parent), tags[scene.name])
     return paths
 
 
@@ -58,16 +63,18 @@ def depth_raster(scene: Scene, settings: DepthSettings, cache: Path) -> Path:
     return paths[scene.name]
 
 
-def _source_for(settings: DepthSettings, scenes: Sequence[Scene]) -> Literal["none", "raster", "transformers"]:
+def _source_for(settings: DepthSettings, scenes: Sequence[Scene]) -> Resolved:
     if settings.source != "auto":
         return settings.source
-    return "raster" if scenes and all(scene.has_heights for scene in scenes) else "none"
+    return "raster" if scenes and all(scene.has_heights for scene in scenes) else "builtin"
 
 
 def _open_source(settings: DepthSettings, scenes: Sequence[Scene]) -> DepthSource | None:
     name = _source_for(settings, scenes)
     if name == "raster":
         return RasterSource(settings.range_m)
+    if name == "builtin":
+        return open_builtin(settings)
     return open_transformers(settings) if name == "transformers" else None
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from reliefseg.depth.source import Maker, Making, Step, Strip, strips_of
+from reliefseg.depth.source import Block, Maker, Making, Step, blocks_of
 from reliefseg.errors import InputError
 from reliefseg.raster import Scene, Window
 
@@ -41,23 +41,23 @@ class RasterSource:
         return [scene.image, scene.heights, *([scene.ground] if scene.ground else [])]
 
     def steps(self, scene: Scene) -> int:
-        """One for each strip."""
-        return len(strips_of(scene))
+        """One for each block."""
+        return len(blocks_of(scene))
 
     def load(self) -> None:
         """Nothing to load."""
 
     def prepare(self, scene: Scene) -> Maker:
         """Refuses a scene in which no pixel has both an image and a height."""
-        if not any(np.isfinite(_valid_heights(scene, window)).any() for window in strips_of(scene)):
+        if not any(np.isfinite(_valid_heights(scene, window)).any() for window in blocks_of(scene)):
             raise InputError(
                 f"scene {scene.name}: no valid pixel has a height in {scene.heights}; is its nodata value right?"
             )
-        return lambda step: Making(self._strips(scene, step), {})
+        return lambda step, scratch: Making(self._blocks(scene, step), {})
 
-    def _strips(self, scene: Scene, step: Step) -> Iterator[Strip]:
-        for window in strips_of(scene):
-            yield Strip(window, depth_of_metres(_valid_heights(scene, window), self.range_m))
+    def _blocks(self, scene: Scene, step: Step) -> Iterator[Block]:
+        for window in blocks_of(scene):
+            yield Block(window, depth_of_metres(_valid_heights(scene, window), self.range_m))
             step()
 
 

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from reliefseg.depth.alignment import align
 from reliefseg.raster import Window
+
+
+@runtime_checkable
+class Planes(Protocol):
+    """What windows show, by the windows' numbers: in a list, or on disk."""
+
+    def __getitem__(self, index: int, /) -> Float32[np.ndarray, "side side"]: ...
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Windows of one size in a grid of rows and columns, spread evenly over a scene, overlapping by `overlap` or more.
+    """Windows of one size in rows and columns, spread evenly over a scene, overlapping by `overlap` or more.
+
+    Windows are numbered row by row.
 
     All lie inside the scene, except that a scene smaller than the window gets one that reaches over its edges,
     equally on both sides. `window` and `overlap` are pixels; `overlap` is at most half of `window`.
@@ -43,25 +52,37 @@ class Plan:
     def __len__(self) -> int:
         return len(self.rows) * len(self.cols)
 
-    def windows(self) -> Iterator[Window]:
-        """All windows, row by row."""
-        for row in self.rows:
-            for col in self.cols:
-                yield Window(row, col, self.window, self.window)
+    def __getitem__(self, index: int) -> Window:
+        row, col = divmod(index, len(self.cols))
+        return Window(self.rows[row], self.cols[col], self.window, self.window)
 
     def inner(self, window: Window) -> Window:
         """The part of a window that lies in the scene."""
         return window.clipped(self.height, self.width)
 
-    def weights(self, window: Window) -> Float32[np.ndarray, "height width"]:
-        """Weights of the part of a window in the scene; over all windows they sum to one at every pixel.
+    def touching(self, part: Window) -> list[int]:
+        """Numbers of the windows that have pixels in a part of the scene."""
+        rows = _touching(self.rows, self.window, part.row, part.height)
+        cols = _touching(self.cols, self.window, part.col, part.width)
+        return [row * len(self.cols) + col for row in rows for col in cols]
+
+    def neighbours(self) -> Iterator[tuple[int, int, Window]]:
+        """Windows beside and below each other: their numbers, and the pixels of the scene they share."""
+        for index in range(len(self)):
+            row, col = divmod(index, len(self.cols))
+            for r, c in ((row, col + 1), (row + 1, col)):
+                if r < len(self.rows) and c < len(self.cols):
+                    other = r * len(self.cols) + c
+                    yield index, other, _common(self.inner(self[index]), self.inner(self[other]))
+
+    def weights(self, index: int, part: Window) -> Float32[np.ndarray, "height width"]:
+        """Weights of a part of a window, seen from the window's corner; over all windows they sum to one.
 
         1 where a window is alone, falling smoothly to nearly 0 towards its border over `overlap` pixels.
         """
-        inner = self.inner(window)
-        down = self._row_weights[self.rows.index(window.row)][inner.row - window.row :][: inner.height]
-        along = self._col_weights[self.cols.index(window.col)][inner.col - window.col :][: inner.width]
-        return np.outer(down, along).astype(np.float32)
+        row, col = divmod(index, len(self.cols))
+        rows, cols = part.slices
+        return np.outer(self._row_weights[row][rows], self._col_weights[col][cols]).astype(np.float32)
 
     @cached_property
     def _row_weights(self) -> Float64[np.ndarray, "rows window"]:
@@ -72,27 +93,60 @@ class Plan:
         return _shares(self.cols, self.window, self.overlap)
 
 
-def blend(
-    plan: Plan, look: Callable[[Window], Float32[np.ndarray, "window window"]]
-) -> Float32[np.ndarray, "height width"]:
-    """One map of relative depth from what `look` sees in each window, without seams.
+@dataclass(frozen=True)
+class Mosaic:
+    """Windows of a plan as one map without seams. `planes` are what the windows show, row by row of windows.
 
-    Each window is known only up to scale and shift. The first stays as it is; each further one is first brought in
-    line with what is already there where they overlap (`align`), then blended in by `Plan.weights`. Errors of that
-    can add up over many windows; one fit over all overlaps comes with the issue on relief. Memory: two float32 maps.
+    A plane may be smaller than its window; it is enlarged (bilinear). Window i is taken as `scales[i]` times its
+    plane plus `shifts[i]`. Any part can be read, in memory of that part and one window.
     """
-    total = np.zeros((plan.height, plan.width), np.float32)
-    covered = np.zeros_like(total)
-    for window in plan.windows():
-        inner, weights = plan.inner(window), plan.weights(window)
-        seen = look(window)[inner.shifted(-window.row, -window.col).slices]
-        there, share = total[inner.slices], covered[inner.slices]
-        known = share > 1e-6
-        if known.any():
-            seen = align(seen, there / np.where(known, share, 1), known)
-        there += weights * seen
-        share += weights
-    return total / covered
+
+    plan: Plan
+    planes: Planes
+    scales: Float64[np.ndarray, " windows"]
+    shifts: Float64[np.ndarray, " windows"]
+
+    @classmethod
+    def as_they_are(cls, plan: Plan, planes: Planes) -> Mosaic:
+        """Windows that agree with each other, because they know metres."""
+        return cls(plan, planes, np.ones(len(plan)), np.zeros(len(plan)))
+
+    def read(self, part: Window) -> Float32[np.ndarray, "height width"]:
+        """The map in a part of the scene."""
+        total = np.zeros((part.height, part.width), np.float32)
+        for index in self.plan.touching(part):
+            window = self.plan[index]
+            common = _common(part, self.plan.inner(window))
+            there = common.shifted(-window.row, -window.col)
+            seen = enlarged(self.planes[index], self.plan.window, there)
+            seen = seen * np.float32(self.scales[index]) + np.float32(self.shifts[index])
+            total[common.shifted(-part.row, -part.col).slices] += self.plan.weights(index, there) * seen
+        return total
+
+
+def enlarged(plane: Float32[np.ndarray, "side side"], size: int, part: Window) -> Float32[np.ndarray, "height width"]:
+    """A part of a plane that is enlarged to `size` pixels a side: linear between the centres of its pixels."""
+    side = len(plane)
+    if side == size:
+        return plane[part.slices]
+    (top, bottom, down), (left, right, along) = (_between(s, side / size, side) for s in part.slices)
+    rows = plane[top] + (plane[bottom] - plane[top]) * down[:, None]
+    return rows[:, left] + (rows[:, right] - rows[:, left]) * along
+
+
+def _between(places: slice, step: float, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For each place the pixel before it, the one behind it, and how far it lies between them."""
+    at = np.clip((np.arange(places.start, places.stop) + 0.5) * step - 0.5, 0, side - 1)
+    before = np.minimum(at.astype(int), side - 1)
+    return before, np.minimum(before + 1, side - 1), (at - before).astype(np.float32)
+
+
+def _common(one: Window, other: Window) -> Window:
+    """The pixels of both windows."""
+    top, left = max(one.row, other.row), max(one.col, other.col)
+    bottom = min(one.row + one.height, other.row + other.height)
+    right = min(one.col + one.width, other.col + other.width)
+    return Window(top, left, max(0, bottom - top), max(0, right - left))
 
 
 def _starts(extent: int, window: int, overlap: int) -> tuple[int, ...]:
@@ -100,6 +154,10 @@ def _starts(extent: int, window: int, overlap: int) -> tuple[int, ...]:
         return ((extent - window) // 2,)
     count = 1 + -(-(extent - window) // (window - overlap))
     return tuple(int(place) for place in np.linspace(0, extent - window, count))
+
+
+def _touching(starts: tuple[int, ...], window: int, first: int, extent: int) -> list[int]:
+    return [i for i, start in enumerate(starts) if start < first + extent and start + window > first]
 
 
 def _shares(starts: tuple[int, ...], window: int, overlap: int) -> Float64[np.ndarray, "windows window"]:

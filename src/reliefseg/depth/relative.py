@@ -5,25 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import ceil, sqrt
+from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Float32
 
+from reliefseg.depth.alignment import aligned_mosaic, brought_in_line
 from reliefseg.depth.bands import Photo, survey_photo
 from reliefseg.depth.hub import find_model, hash_model
-from reliefseg.depth.mosaic import Plan, blend
+from reliefseg.depth.mosaic import Mosaic, Plan
 from reliefseg.depth.network import DepthNetwork, load_network, require_transformers
-from reliefseg.depth.settings import DepthSettings
-from reliefseg.depth.source import Maker, Making, Step, Strip, strips_of
+from reliefseg.depth.settings import HUB_MODEL, DepthSettings
+from reliefseg.depth.source import Block, Maker, Making, Step, blocks_of
+from reliefseg.depth.store import PlaneStore
 from reliefseg.errors import InputError
 from reliefseg.raster import Scene, Window
 
 RANGE_PERCENTILES = (1.0, 99.0)
 """These percentiles of a scene's relative depth become depth 0 and 1."""
-SAMPLE = 4_000_000
+SAMPLE = 1_000_000
 """They are taken over about so many pixels."""
 
 
@@ -39,6 +41,7 @@ class TransformersSource:
     """A depth network in a folder, run by overlapping windows. `model` is what the user calls it."""
 
     settings: DepthSettings
+    model: str
     folder: Path
     weights: str
     name: str = field(default="transformers", init=False)
@@ -46,13 +49,13 @@ class TransformersSource:
     @property
     def recipe(self) -> Mapping[str, str | float]:
         """Weights by their hash, windows, and how the output is read."""
-        kept = self.settings.model_dump(include={"window", "overlap", "larger_is"})
+        kept = self.settings.model_dump(include={"window", "overlap", "larger_is", "turns"})
         return {**kept, "weights": self.weights}
 
     @property
     def tags(self) -> Mapping[str, str]:
         """The model's name and the hash of its weights."""
-        return {"depth_model": self.settings.model, "depth_weights_sha256": self.weights}
+        return {"depth_model": self.model, "depth_weights_sha256": self.weights}
 
     def files(self, scene: Scene) -> list[Path]:
         """The image alone."""
@@ -70,7 +73,7 @@ class TransformersSource:
     def prepare(self, scene: Scene) -> Maker:
         """Refuses a scene without a valid pixel or of one colour."""
         photo = survey_photo(scene)
-        return lambda step: self._make(photo, step)
+        return lambda step, scratch: self._make(photo, step, scratch)
 
     @cached_property
     def _network(self) -> DepthNetwork:
@@ -80,37 +83,50 @@ class TransformersSource:
         overlap = ceil(self.settings.overlap * self.settings.window)
         return Plan(scene.grid.height, scene.grid.width, self.settings.window, min(overlap, self.settings.window // 2))
 
-    def _make(self, photo: Photo, step: Step) -> Making:
-        def look(window: Window) -> Float32[np.ndarray, "window window"]:
-            seen = self._network.look(photo.read(window))
-            _refuse_not_finite(seen, photo.scene, window, self.settings.model)
+    def _make(self, photo: Photo, step: Step, scratch: Path) -> Making:
+        planes = PlaneStore(scratch, self.settings.window)
+        plan = self._plan(photo.scene)
+        for index in range(len(plan)):
+            seen = self._look(photo, plan[index])
+            _refuse_not_finite(seen, photo.scene, plan[index], self.model)
+            planes.append(seen)
             step()
-            return seen
-
-        relative = blend(self._plan(photo.scene), look)
-        shown = range_of(relative, photo.scene.read_valid())
-        _refuse_flat(shown, photo.scene, self.settings.model)
+        mosaic = aligned_mosaic(plan, planes, photo.scene.read_valid)
+        shown = range_of(mosaic, photo.scene)
+        _refuse_flat(shown, photo.scene, self.model)
         tags = {"depth_relative_low": f"{shown.low:.9g}", "depth_relative_high": f"{shown.high:.9g}"}
-        return Making(_strips(relative, shown, photo.scene), tags)
+        return Making(_blocks(mosaic, shown, photo.scene), tags)
+
+    def _look(self, photo: Photo, window: Window) -> Float32[np.ndarray, "window window"]:
+        """A window, averaged over quarter turns once they agree in scale and shift."""
+        picture = photo.read(window)
+        looks = [
+            np.rot90(self._network.look(np.ascontiguousarray(np.rot90(picture, k))), -k)
+            for k in range(self.settings.turns)
+        ]
+        others = [brought_in_line(look, looks[0]) for look in looks[1:]]
+        return np.stack([looks[0], *others]).mean(axis=0)
 
 
 def open_transformers(settings: DepthSettings) -> TransformersSource:
     """The source for these settings, nothing of the network loaded yet; `InputError` where there is no usable model."""
-    folder = find_model(settings.model, allow_download=settings.allow_download)
-    return TransformersSource(settings, folder, hash_model(folder))
+    model = settings.model or HUB_MODEL
+    folder = find_model(model, allow_download=settings.allow_download)
+    return TransformersSource(settings, model, folder, hash_model(folder))
 
 
-def range_of(relative: Float32[np.ndarray, "height width"], valid: Bool[np.ndarray, "height width"]) -> Range:
+def range_of(mosaic: Mosaic, scene: Scene) -> Range:
     """The scene's own range: robust percentiles over its valid pixels, of which there must be one."""
-    every = max(1, ceil(sqrt(relative.size / SAMPLE))) ** 2
-    low, high = np.percentile(relative[valid][::every], RANGE_PERCENTILES)
+    every = max(1, ceil(scene.grid.height * scene.grid.width / SAMPLE))
+    parts = [mosaic.read(window)[scene.read_valid(window)][::every] for window in blocks_of(scene)]
+    low, high = np.percentile(np.concatenate(parts), RANGE_PERCENTILES)
     return Range(float(low), float(high))
 
 
-def _strips(relative: Float32[np.ndarray, "height width"], shown: Range, scene: Scene) -> Iterator[Strip]:
-    for window in strips_of(scene):
-        depth = np.clip((relative[window.slices] - shown.low) / (shown.high - shown.low), 0, 1)
-        yield Strip(window, np.where(scene.read_valid(window), depth, np.nan).astype(np.float32))
+def _blocks(mosaic: Mosaic, shown: Range, scene: Scene) -> Iterator[Block]:
+    for window in blocks_of(scene):
+        depth = np.clip((mosaic.read(window) - shown.low) / (shown.high - shown.low), 0, 1)
+        yield Block(window, np.where(scene.read_valid(window), depth, np.nan).astype(np.float32))
 
 
 def _refuse_not_finite(seen: np.ndarray, scene: Scene, window: Window, model: str) -> None:

@@ -11,29 +11,29 @@ from jaxtyping import Float32
 
 from reliefseg.raster import Scene, Window
 
-STRIP = 1024
-"""Rows of a scene that are read or written at once; a multiple of the blocks of the rasters we write."""
+BLOCK = 1024
+"""Side of the part of a scene that is read or written at once; a multiple of the blocks of the rasters we write."""
 
 Step = Callable[[], None]
 """Called once for each step of the work."""
 
 
-class Strip(NamedTuple):
-    """Depth in [0, 1] of a window of full width, nan where there is none."""
+class Block(NamedTuple):
+    """Depth in [0, 1] of a window, nan where there is none."""
 
     window: Window
     depth: Float32[np.ndarray, "height width"]
 
 
 class Making(NamedTuple):
-    """Depth about to be written, strip by strip from the top, and what the raster's tags shall say of this scene."""
+    """Depth about to be written, block by block, and what the raster's tags shall say of this scene."""
 
-    strips: Iterable[Strip]
+    blocks: Iterable[Block]
     tags: Mapping[str, str]
 
 
-Maker = Callable[[Step], Making]
-"""Makes the depth of one scene; the expensive part."""
+Maker = Callable[[Step, Path], Making]
+"""Makes the depth of one scene, with a folder for what does not fit into memory; the expensive part."""
 
 
 @runtime_checkable
@@ -65,7 +65,8 @@ class DepthSource(Protocol):
         """Refuses, as `InputError`, a scene that no depth can be made of, before anything expensive runs."""
 
 
-def strips_of(scene: Scene) -> list[Window]:
-    """The scene cut into windows of full width and `STRIP` rows."""
+def blocks_of(scene: Scene) -> list[Window]:
+    """The scene cut into windows of at most `BLOCK` pixels a side, row by row."""
     height, width = scene.grid.height, scene.grid.width
-    return [Window(row, 0, min(STRIP, height - row), width) for row in range(0, height, STRIP)]
+    corners = [(row, col) for row in range(0, height, BLOCK) for col in range(0, width, BLOCK)]
+    return [Window(row, col, BLOCK, BLOCK).clipped(height, width) for row, col in corners]

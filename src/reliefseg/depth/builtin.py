@@ -1,0 +1,128 @@
+"""Depth from our own network, which knows metres: windows are blended as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float32
+
+from reliefseg.depth.bands import Photo, survey_photo
+from reliefseg.depth.files import hash_file
+from reliefseg.depth.metres import depth_of_metres
+from reliefseg.depth.mosaic import Mosaic, Plan
+from reliefseg.depth.settings import DepthSettings
+from reliefseg.depth.source import Block, Maker, Making, Step, blocks_of
+from reliefseg.depth.store import PlaneStore
+from reliefseg.errors import InputError
+from reliefseg.raster import Scene
+
+if TYPE_CHECKING:
+    from reliefseg.depth.looking import HeightLooker
+
+SHIPPED = Path(__file__).parent / "weights" / "builtin.safetensors"
+"""The weights that come with the package; the model card lies beside them."""
+STEPS = 100
+"""Progress is told in so many steps a scene, however many windows it has."""
+
+
+@dataclass(frozen=True)
+class BuiltinSource:
+    """Metres above ground as our own network sees them, over a fixed range where the gsd is known."""
+
+    settings: DepthSettings
+    file: Path
+    weights: str
+    name: str = field(default="builtin", init=False)
+
+    @property
+    def recipe(self) -> Mapping[str, str | float]:
+        """Weights by their hash, windows and range."""
+        return {**self.settings.model_dump(include={"overlap", "turns", "range_m"}), "weights": self.weights}
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """The hash of the weights."""
+        return {"depth_weights_sha256": self.weights}
+
+    def files(self, scene: Scene) -> list[Path]:
+        """The image alone."""
+        return [scene.image]
+
+    def steps(self, scene: Scene) -> int:
+        """The same for every scene."""
+        return STEPS
+
+    def load(self) -> None:
+        """The network; `InputError` where the file holds none."""
+        _ = self._looker
+
+    def prepare(self, scene: Scene) -> Maker:
+        """Refuses a scene without a valid pixel or of one colour."""
+        photo = survey_photo(scene)
+        return lambda step, scratch: self._make(photo, step, scratch)
+
+    @cached_property
+    def _looker(self) -> HeightLooker:
+        from reliefseg.depth.looking import HeightLooker
+
+        return HeightLooker.load(self.file, self.settings.turns)
+
+    def _make(self, photo: Photo, step: Step, scratch: Path) -> Making:
+        known = photo.scene.grid.gsd
+        gsd = known or self._looker.guess_gsd(photo)
+        range_m = self.settings.range_m if known else self._looker.card.range_m
+        tags = {"depth_gsd": f"{gsd:.4g} {'known' if known else 'guessed'}", "depth_range_m": f"{range_m:.4g}"}
+        return Making(self._blocks(photo, gsd, range_m, step, scratch), tags)
+
+    def _blocks(self, photo: Photo, gsd: float, range_m: float, step: Step, scratch: Path) -> Iterator[Block]:
+        scene, looker = photo.scene, self._looker
+        side = looker.box(gsd)
+        plan = Plan(scene.grid.height, scene.grid.width, side, min(side // 2, ceil(self.settings.overlap * side)))
+        blocks = blocks_of(scene)
+        tell = _in_steps(step, len(plan) + len(blocks))
+        planes = PlaneStore(scratch, looker.card.window)
+        for index in range(len(plan)):
+            planes.append(looker.look(photo, plan[index]))
+            _refuse_not_finite(planes[index], scene, self.file)
+            tell()
+        mosaic = Mosaic.as_they_are(plan, planes)
+        for window in blocks:
+            depth = depth_of_metres(mosaic.read(window), range_m)
+            yield Block(window, np.where(scene.read_valid(window), depth, np.float32(np.nan)))
+            tell()
+
+
+def open_builtin(settings: DepthSettings) -> BuiltinSource:
+    """The source for these settings, nothing of the network loaded yet; `InputError` where there are no weights."""
+    file = SHIPPED if settings.model is None else Path(settings.model).expanduser()
+    if not file.is_file():
+        what = "the package came without its weights" if settings.model is None else "no such file"
+        raise InputError(
+            f"depth.model {file}: {what}; expected a file that reliefseg depth fit wrote; "
+            f"make one, or use --set depth.source=none"
+        )
+    return BuiltinSource(settings, file, hash_file(file))
+
+
+def _in_steps(step: Step, work: int) -> Callable[[], None]:
+    """Counts pieces of work and calls `step` `STEPS` times over all of them."""
+    done = 0
+
+    def tell() -> None:
+        nonlocal done
+        done += 1
+        for _ in range(done * STEPS // work - (done - 1) * STEPS // work):
+            step()
+
+    return tell
+
+
+def _refuse_not_finite(seen: Float32[np.ndarray, "side side"], scene: Scene, file: Path) -> None:
+    if not np.isfinite(seen).all():
+        raise InputError(f"scene {scene.name}: depth network {file} gives numbers that are not finite; is it damaged?")

@@ -1,0 +1,293 @@
+"""Training the depth network of our own: on generated scenes, or on a user's scenes that have heights."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from math import cos, exp, log, pi
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from reliefseg.depth import survey_photo
+from reliefseg.depth.disguise import disguised
+from reliefseg.depth.heights import WORKING_GSD, HeightCard, HeightNetwork, load_heights, save_heights
+from reliefseg.depth.losses import fitting_loss
+from reliefseg.depth.pool import FittingScene, draw_tiles
+from reliefseg.depth.scoring import HeightScores, score_heights
+from reliefseg.errors import InputError
+from reliefseg.generate import generate_scene
+from reliefseg.hardware import pick_precision, placed, use_processor
+from reliefseg.learning import RunLog, held
+from reliefseg.learning.average import AveragedNetwork
+from reliefseg.learning.checkpoint import (
+    Checkpoint,
+    network_tensors,
+    newest_checkpoint,
+    optimiser_tensors,
+    restore_network,
+    restore_optimiser,
+    save_checkpoint,
+)
+from reliefseg.learning.optimiser import set_rate
+from reliefseg.raster import Dataset, Scene, Window, explain
+from reliefseg.raster.files import write_text
+from reliefseg.workflow.preparing import TRAINING_SPLITS
+from reliefseg.workflow.saying import SILENT, Sayer, Tick
+
+PHASE = "fit"
+BANDS = ("nir", "red", "green", "blue")
+TRIPLES = ((1, 2, 3), (0, 1, 2))
+"""Generated scenes are shown in true and in false colours."""
+SCENE_GSD = (0.05, 0.5)
+"""Finest and coarsest gsd of generated scenes, metres a pixel."""
+SCENE_SIZE = 1024
+"""Side of a scene in memory, pixels; larger scenes of a data set are cut."""
+HELD_OUT = 8
+"""Generated scenes, of another seed, that the best weights are chosen on."""
+HELD_OUT_SEED = 1_000_003
+"""Added to the seed for them."""
+LOOKS = 12
+"""How often in a training the network is scored, and kept where it is best."""
+WARMUP = 0.03
+AVERAGE = 0.995
+"""Decay of the averaged weights, which are what is scored and kept."""
+WEIGHT_DECAY = 0.01
+LARGEST_NORM = 1.0
+LOGGED = 50
+
+
+class FitSettings(BaseModel):
+    """How the depth network is trained. `steps` or `minutes`, whichever comes first, end it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    scenes: int = Field(200, ge=1)
+    """Generated scenes, or at most so many pieces of a data set's scenes; each takes 6 MB of memory."""
+    seed: int = Field(0, ge=0)
+    steps: int = Field(4000, ge=1)
+    minutes: float | None = Field(None, gt=0)
+    batch: int = Field(8, ge=2)
+    tile: int = Field(256, ge=64, multiple_of=64)
+    """Side of a tile, pixels; windows in prediction are as large."""
+    lr: float = Field(2e-3, gt=0)
+    threads: int = Field(0, ge=0)
+
+    @classmethod
+    def checked(cls, **values: Any) -> FitSettings:
+        """The settings from loose values; an `InputError` names all that are wrong and what they may be."""
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            raise InputError(explain(error, cls, "depth fit")) from error
+
+
+def fit_depth(
+    out: Path,
+    settings: FitSettings,
+    dataset: Dataset | None = None,
+    *,
+    start: Path | None = None,
+    resume: bool = False,
+    say: Sayer = SILENT,
+) -> HeightScores:
+    """Trains the depth network and writes the best weights to the file `out`; returns their scores.
+
+    Without a data set it learns from generated scenes. With one, from the scenes of its training splits that have
+    heights; best is then what is best on its validation scenes with heights, else on generated scenes. Training
+    starts from the weights `start` where given. Checkpoints and log lie beside `out` in a folder that ends in `.fit`.
+    """
+    work = out.with_suffix(".fit")
+    with held(work):
+        settings = _settings_of(work, settings, resume=resume)
+        use_processor(settings.threads)
+        training = fitting_scenes(settings, dataset, say)
+        unseen = held_out_scenes(settings, dataset, say)
+        log = RunLog(work)
+        try:
+            fitting = _Fitting(out, work, settings, training, unseen, log)
+            fitting.begin(start)
+            with say.progress("fitting depth") as tick:
+                return fitting.run(tick, say)
+        finally:
+            log.close()
+
+
+def fitting_scenes(settings: FitSettings, dataset: Dataset | None, say: Sayer = SILENT) -> list[FittingScene]:
+    """What is learnt from; `InputError` where no training scene of the data set has heights and a gsd."""
+    if dataset is None:
+        return _generated(settings.seed, settings.scenes, say)
+    scenes = [scene for name in TRAINING_SPLITS for scene in dataset.split(name) if scene.has_heights]
+    if not scenes:
+        raise InputError(
+            f"data set {dataset.name}: no scene of splits {', '.join(TRAINING_SPLITS)} has heights; "
+            f"name them in [files] heights, or leave the data set out to train on generated scenes"
+        )
+    return _pieces(scenes, settings, say)
+
+
+def held_out_scenes(settings: FitSettings, dataset: Dataset | None, say: Sayer = SILENT) -> list[FittingScene]:
+    """What the best weights are chosen on: validation scenes with heights, else generated scenes of another seed."""
+    validation = [] if dataset is None else [s for s in dataset.split("validation") if s.has_heights]
+    if validation:
+        return _pieces(validation, settings.model_copy(update={"scenes": HELD_OUT}), say)
+    return _generated(settings.seed + HELD_OUT_SEED, HELD_OUT, say)
+
+
+def _generated(seed: int, count: int, say: Sayer) -> list[FittingScene]:
+    scenes = []
+    with say.progress("generating scenes") as tick:
+        for index in range(count):
+            finest, coarsest = (log(gsd) for gsd in SCENE_GSD)
+            gsd = exp(np.random.default_rng([seed, index, 7]).uniform(finest, coarsest))
+            made = generate_scene(seed, index, SCENE_SIZE, gsd, BANDS)
+            scenes.append(FittingScene(made.bands, (made.dsm - made.ground).astype(np.float16), gsd, TRIPLES))
+            tick(index + 1, count)
+    return scenes
+
+
+def _pieces(scenes: Sequence[Scene], settings: FitSettings, say: Sayer) -> list[FittingScene]:
+    """Scenes in pieces, evenly chosen where there are more than `settings.scenes`."""
+    unknown = [scene.name for scene in scenes if not scene.grid.gsd]
+    if unknown:
+        raise InputError(
+            f"scene {name}: heights, but no gsd; set gsd (metres a pixel) in dataset.toml" for name in unknown
+        )
+    windows = [(scene, window) for scene in scenes for window in _windows(scene)]
+    order = np.random.default_rng(settings.seed).permutation(len(windows))[: settings.scenes]
+    photos = {scene.name: survey_photo(scene) for scene in {windows[i][0].name: windows[i][0] for i in order}.values()}
+    pieces = []
+    with say.progress("reading scenes") as tick:
+        for done, i in enumerate(order):
+            scene, window = windows[i]
+            bands = photos[scene.name].read(window).transpose(2, 0, 1)
+            metres = np.where(scene.read_valid(window), scene.read_heights(window), np.nan).astype(np.float16)
+            pieces.append(FittingScene(np.ascontiguousarray(bands), metres, float(scene.grid.gsd or 0), ((0, 1, 2),)))
+            tick(done + 1, len(order))
+    return pieces
+
+
+def _windows(scene: Scene) -> list[Window]:
+    height, width = scene.grid.height, scene.grid.width
+    rows, cols = (range(0, max(1, extent - SCENE_SIZE // 2), SCENE_SIZE) for extent in (height, width))
+    return [Window(r, c, SCENE_SIZE, SCENE_SIZE).clipped(height, width) for r in rows for c in cols]
+
+
+def _settings_of(work: Path, settings: FitSettings, *, resume: bool) -> FitSettings:
+    """Settings of this training, written into its folder, or read from it to resume."""
+    file = work / "settings.json"
+    if resume:
+        if not file.exists():
+            raise InputError(f"{work}: nothing to resume; start without --resume")
+        return FitSettings.model_validate_json(file.read_text(encoding="utf-8"))
+    if file.exists():
+        raise InputError(f"{work}: holds a training already; go on with --resume, or write to another file")
+    write_text(file, settings.model_dump_json(indent=1) + "\n")
+    return settings
+
+
+class _Fitting:
+    """A training in progress. Everything random is a pure function of seed and step."""
+
+    def __init__(
+        self, out: Path, work: Path, settings: FitSettings, training: Sequence[FittingScene],
+        unseen: Sequence[FittingScene], log: RunLog,
+    ):  # fmt: skip
+        self.out, self.work, self.settings, self.log = out, work, settings, log
+        self.training, self.unseen = training, unseen
+        logging.getLogger("PIL").setLevel(logging.WARNING)
+        torch.manual_seed(settings.seed)
+        self.network = placed(HeightNetwork(), torch.device("cpu"))
+        self.averaged = AveragedNetwork(self.network, AVERAGE)
+        self.optimiser = torch.optim.AdamW(
+            self.network.parameters(), settings.lr, weight_decay=WEIGHT_DECAY, fused=True
+        )
+        self.precision = pick_precision("auto", torch.device("cpu"))
+        self.step, self.seconds, self.best = 0, 0.0, HeightScores(-1.0, 0.0)
+        tallest = np.concatenate([scene.metres[::8, ::8].ravel() for scene in training]).astype(np.float32)
+        self.range_m = max(1.0, float(np.nanpercentile(tallest, 99)))
+
+    def begin(self, start: Path | None) -> None:
+        """From the newest checkpoint, else from the weights of `start`, else from random ones."""
+        found = newest_checkpoint(self.work / "checkpoints", PHASE)
+        if found is not None:
+            restore_network(self.network, "network", found.tensors)
+            restore_network(self.averaged.network, "averaged", found.tensors)
+            restore_optimiser(self.optimiser, "optimiser", found.tensors)
+            self.step, self.seconds = found.step, found.values["seconds"]
+            self.best = HeightScores(*found.values["best"])
+            self.log.cut_back(PHASE, found.step)
+        elif start is not None:
+            self.network.load_state_dict(load_heights(start)[0].state_dict())
+            self.averaged = AveragedNetwork(self.network, AVERAGE)
+
+    def run(self, tick: Tick, say: Sayer) -> HeightScores:
+        """Steps until steps or minutes are used up; scores and keeps what is best on the way."""
+        next_look = int(self.done * LOOKS) + 1
+        while self.done < 1:
+            began = time.monotonic()
+            loss = self._one_step()
+            self.seconds += time.monotonic() - began
+            tick(int(self.done * 1000), 1000)
+            if self.step % LOGGED == 0:
+                self.log.write(PHASE, "step", step=self.step, loss=loss, seconds=round(self.seconds, 1))
+            if self.done * LOOKS >= next_look or self.done >= 1:
+                next_look = int(self.done * LOOKS) + 1
+                self._look(say)
+        return self.best
+
+    @property
+    def done(self) -> float:
+        """How much of the training is over, 0 … 1."""
+        minutes = self.settings.minutes
+        by_time = self.seconds / (60 * minutes) if minutes else 0.0
+        return min(1.0, max(self.step / self.settings.steps, by_time))
+
+    def _one_step(self) -> float:
+        settings = self.settings
+        rng = np.random.default_rng([settings.seed, self.step])
+        tiles = draw_tiles(self.training, settings.tile, settings.batch, rng)
+        photos = disguised(tiles, rng).contiguous(memory_format=torch.channels_last)
+        set_rate(self.optimiser, settings.lr, _rate(self.done))
+        self.network.train()
+        with torch.autocast("cpu", self.precision, enabled=self.precision != torch.float32):
+            seen = self.network(photos)
+        loss = fitting_loss(seen, tiles.metres, tiles.known, (tiles.gsd / WORKING_GSD).log())
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST_NORM)
+        self.optimiser.step()
+        self.averaged.update(self.network, self.step)
+        self.step += 1
+        return float(loss.detach())
+
+    def _look(self, say: Sayer) -> None:
+        """Scores the averaged network on scenes it never saw, keeps it where it is best, and saves a checkpoint."""
+        scores = score_heights(self.averaged.network, self.unseen, self.settings.tile)
+        self.log.write(PHASE, "score", step=self.step, **scores._asdict())
+        say.note(f"step {self.step:,}: correlation {scores.correlation:.3f}, AUC above 2.5 m {scores.auc:.3f}")
+        if scores.correlation > self.best.correlation:
+            self.best = scores
+            save_heights(self.out, self.averaged.network, self._card())
+        tensors = {
+            **network_tensors("network", self.network),
+            **network_tensors("averaged", self.averaged.network),
+            **optimiser_tensors("optimiser", self.optimiser),
+        }
+        values: dict[str, Any] = {"seconds": self.seconds, "best": list(self.best)}
+        save_checkpoint(self.work / "checkpoints", Checkpoint(PHASE, self.step, tensors, values))
+
+    def _card(self) -> HeightCard:
+        made = {"step": self.step, "seconds": round(self.seconds), "seed": self.settings.seed, **self.best._asdict()}
+        return HeightCard(range_m=self.range_m, window=self.settings.tile, trained=made)
+
+
+def _rate(done: float) -> float:
+    """Learning rate as a share of the highest: a short rise, then a cosine to nought."""
+    if done < WARMUP:
+        return (done + WARMUP / 50) / WARMUP
+    return 0.5 * (1 + cos(pi * (done - WARMUP) / (1 - WARMUP)))
