@@ -14,7 +14,7 @@ from reliefseg.hardware import free_memory
 
 TRIED, TRIED_SIDE = 2, 128
 """Tiles of the small batch (batch norm refuses one where the deepest map is 1 × 1), and their largest size."""
-HEADROOM = 1.2
+HEADROOM = 1.3
 """Memory a step takes over what autograd keeps: gradients on their way, work space. Measured: DESIGN.md, 6."""
 
 
