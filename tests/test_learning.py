@@ -127,7 +127,7 @@ def test_what_a_step_reports():
     assert all(torch.isfinite(v) for v in report.values())
 
 
-STORED = -538.517
+STORED = -530.074
 """Moves only when the behaviour of training was meant to move; say so in the commit."""
 
 PARTS = {"sides": 0.0, "l1": 0.0, "adversarial": 0.0, "fused": 0.0, "kind": "sigmoid"}

@@ -25,7 +25,7 @@ app = typer.Typer(
 )
 for verb in (
     learn.demo, data.init, data.generate, data.check,
-    learn.pretrain, learn.train, use.evaluate, use.predict, learn.run,
+    learn.pretrain, learn.train, use.evaluate, use.predict, use.merge, learn.run,
 ):  # fmt: skip
     app.command()(verb)
 app.add_typer(depth.app, name="depth")

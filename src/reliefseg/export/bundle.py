@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -87,10 +88,22 @@ def save_bundle(folder: Path, spec: ModelSpec, network: nn.Module) -> None:
         (aside / "config.json").write_text(spec.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
+def bundle_folder(folder: Path) -> Path:
+    """The bundle's own folder: FOLDER, or FOLDER/model for a run."""
+    return folder / "model" if not (folder / "config.json").exists() and (folder / "model").is_dir() else folder
+
+
+def bundle_hash(folder: Path) -> str:
+    """SHA-256 over all that a bundle says: equal hashes are the same model."""
+    folder, state = bundle_folder(folder), hashlib.sha256()
+    for name in ("config.json", "model.safetensors"):
+        state.update((folder / name).read_bytes())
+    return state.hexdigest()
+
+
 def load_bundle(folder: Path) -> tuple[ModelSpec, U2Net]:
     """The bundle in FOLDER, or in FOLDER/model for a run; InputError where it is missing, altered or too new."""
-    if not (folder / "config.json").exists() and (folder / "model").is_dir():
-        folder = folder / "model"
+    folder = bundle_folder(folder)
     try:
         raw = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except OSError:

@@ -52,10 +52,15 @@ def new_class_map(path: Path, grid: Grid, classes: ClassTable) -> Iterator[Datas
     The tags `class_0`, `class_1`, … give the classes' names.
     """
     with new_raster(path, grid, bands=1, dtype=np.dtype(np.uint8), nodata=IGNORE_INDEX) as dataset:
-        table = {index: (*color, 255) for index, color in enumerate(classes.colors)}
-        dataset.write_colormap(1, table | {IGNORE_INDEX: (0, 0, 0, 0)})
-        dataset.update_tags(**{f"class_{index}": name for index, name in enumerate(classes.names)})
+        describe_classes(dataset, classes)
         yield dataset
+
+
+def describe_classes(dataset: DatasetWriter, classes: ClassTable) -> None:
+    """Gives an empty class map the classes' colours, and their names as tags `class_0`, `class_1`, …"""
+    table = {index: (*color, 255) for index, color in enumerate(classes.colors)}
+    dataset.write_colormap(1, table | {IGNORE_INDEX: (0, 0, 0, 0)})
+    dataset.update_tags(**{f"class_{index}": name for index, name in enumerate(classes.names)})
 
 
 def write_class_map(path: Path, class_ids: UInt8[np.ndarray, "height width"], grid: Grid, classes: ClassTable) -> None:
