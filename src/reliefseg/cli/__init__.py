@@ -43,7 +43,11 @@ def main() -> None:
     for number in SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:  # as nohup and shells ask for background jobs
             signal.signal(number, _interrupt)
-    sys.exit(run(sys.argv[1:]))
+    status = run(sys.argv[1:])
+    if status == INTERRUPTED:
+        sys.stderr.flush()
+        os._exit(status)  # all is tidied up; a second Ctrl-C would find Python without handlers on its way out
+    sys.exit(status)
 
 
 def run(arguments: list[str]) -> int:

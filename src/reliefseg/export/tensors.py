@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,4 +20,4 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
         number = re.search(r"os error (\d+)", str(error))
         if number is None:
             raise
-        raise OSError(int(number[1]), str(error), str(path)) from None
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from None

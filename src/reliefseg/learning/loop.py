@@ -15,7 +15,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from reliefseg.learning.checkpoint import Checkpoint, load_checkpoint, newest_checkpoint, save_checkpoint
-from reliefseg.learning.processes import agreed
+from reliefseg.learning.processes import agreed, over_all
 from reliefseg.learning.run_folder import Log
 from reliefseg.learning.synced import bare
 
@@ -128,9 +128,8 @@ def learn(learner: Learner, take: Step, checkpoints: Path, log: Log, hooks: Hook
 def _numbers(losses: dict[str, Tensor], fabric: Fabric) -> dict[str, float]:
     """The losses' mean over all processes."""
     together = torch.stack([value.float() for value in losses.values()])
-    if fabric.world_size > 1:
-        together = fabric.all_reduce(together, reduce_op="mean")
-    return {name: round(value, 6) for name, value in zip(losses, together.tolist(), strict=True)}
+    values = over_all(together, fabric, "mean").tolist()
+    return {name: round(value, 6) for name, value in zip(losses, values, strict=True)}
 
 
 def _save(learner: Learner, done: int, checkpoints: Path, tell: Callable[[str], None]) -> None:

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from reliefseg.errors import InputError
 from reliefseg.hardware import free_memory
+from reliefseg.learning.processes import over_all
 
 TRIED, TRIED_SIDE = 2, 128
 """Tiles of the small batch (batch norm refuses one where the deepest map is 1 × 1), and their largest size."""
-HEADROOM = 1.2
+HEADROOM = 1.3
 """Memory a step takes over what autograd keeps: gradients on their way, work space. Measured: DESIGN.md, 6."""
 
 
@@ -32,7 +33,7 @@ class KeptTensors:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._hooks.__exit__(*error)  # type: ignore[arg-type]
+        self._hooks.__exit__(*error)
 
     def _keep(self, tensor: Tensor) -> _Kept:
         storage = tensor.untyped_storage()
@@ -91,8 +92,7 @@ def refuse_large_batch(
     moments = 3 * sum(p.numel() * p.element_size() for network in networks for p in network.parameters())
     here = fabric.world_size // getattr(fabric.strategy, "num_nodes", 1) if fabric.device.type == "cpu" else 1
     free = torch.tensor(free_memory(fabric.device) / here, dtype=torch.float64, device=fabric.device)
-    if fabric.world_size > 1:
-        free = fabric.all_reduce(free, reduce_op=torch.distributed.ReduceOp.MIN)
+    free = over_all(free, fabric, "min")
     largest = fabric.world_size * int(max(0.0, float(free) - moments) // tile)
     if batch > largest:
         needed = (batch / fabric.world_size * tile + moments) * here

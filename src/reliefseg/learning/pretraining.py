@@ -25,7 +25,7 @@ from reliefseg.learning.checkpoint import (
 from reliefseg.learning.loop import Best, Hooks, learn, without_trace
 from reliefseg.learning.memory import refuse_large_batch
 from reliefseg.learning.optimiser import build_optimiser, rate_factor, set_rate
-from reliefseg.learning.processes import share_of
+from reliefseg.learning.processes import over_all, share_of
 from reliefseg.learning.run_folder import Log
 from reliefseg.learning.settings import PretrainSettings
 from reliefseg.learning.synced import bare, joint_player
@@ -184,9 +184,7 @@ def _look_at(
         found = torch.zeros(tiles.shown.shape, device=fabric.device)
         mine = slice(fabric.global_rank, None, fabric.world_size)
         found[mine] = shares(network, replace(tiles, boxes=tiles.boxes[mine], shown=tiles.shown[mine]), batch)
-        if fabric.world_size > 1:
-            found = fabric.all_reduce(found, reduce_op="sum")
-        return tile_scores(found.cpu().numpy(), tiles.shown, names)
+        return tile_scores(over_all(found, fabric, "sum").cpu().numpy(), tiles.shown, names)
 
     return look
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from inspect import signature
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from lightning_fabric import Fabric
@@ -25,6 +25,7 @@ from lightning_fabric.plugins.environments import (
     TorchElasticEnvironment,
 )
 from lightning_fabric.strategies import DDPStrategy
+from torch import Tensor
 from torch.multiprocessing import ProcessExitedException, get_context, start_processes
 from torch.nn.parallel import DistributedDataParallel
 
@@ -68,7 +69,8 @@ class Processes:
     def fabric(self, device: torch.device, precision: torch.dtype) -> Fabric:
         """What carries device, precision and the other processes; joins them."""
         logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-        together = DDPStrategy(cluster_environment=self.environment, timeout=PATIENCE, **{BUFFERS: False})
+        alone: Any = {BUFFERS: False}
+        together = DDPStrategy(cluster_environment=self.environment, timeout=PATIENCE, **alone)
         fabric = Fabric(
             accelerator=device.type,
             devices=self.devices,
@@ -131,6 +133,15 @@ def share_of(batch: int, fabric: Fabric) -> tuple[int, int]:
     """First index and number of the tiles of a step that this process draws."""
     count = batch // fabric.world_size
     return fabric.global_rank * count, count
+
+
+def over_all(here: Tensor, fabric: Fabric, how: Literal["mean", "sum", "min"]) -> Tensor:
+    """This process's numbers with those of all the others; with one process they stay what they are."""
+    if fabric.world_size == 1:
+        return here
+    together, least = here.clone(), torch.distributed.ReduceOp.MIN
+    torch.distributed.all_reduce(together, op=least if how == "min" else torch.distributed.ReduceOp.SUM)
+    return together / fabric.world_size if how == "mean" else together
 
 
 def refuse_uneven(batches: dict[str, int], processes: Processes) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from reliefseg.hardware import Network
 from reliefseg.learning.adversarial import Player
+from reliefseg.learning.processes import over_all
 from reliefseg.raster import IGNORE_INDEX
 
 
@@ -75,7 +76,7 @@ def synchronised(network: Network, fabric: Fabric) -> Network:
 def joint_player(fabric: Fabric, network: nn.Module, optimiser: torch.optim.Optimizer, clip: float) -> Player:
     """A network and its optimiser as Fabric carries them: device, precision, gradients averaged over processes."""
     network, joint = fabric.setup(synchronised(network, fabric), optimiser)
-    alone = nullcontext if fabric.world_size == 1 else fabric.no_backward_sync
+    alone: Any = nullcontext if fabric.world_size == 1 else fabric.no_backward_sync
     return Player(network.train(), joint, clip, _backward(fabric, optimiser), alone)
 
 
@@ -97,9 +98,7 @@ def bare(network: nn.Module) -> nn.Module:
     return getattr(network, "module", network)
 
 
-def share_of_pixels(labels: UInt8[Tensor, "n h w"], fabric: Fabric) -> float | Tensor:
+def share_of_pixels(labels: UInt8[Tensor, "n h w"], fabric: Fabric) -> Float[Tensor, ""]:
     """Factor for this process's mean over valid pixels; the processes' average is then the mean over all of them."""
-    if fabric.world_size == 1:
-        return 1.0
     here = (labels != IGNORE_INDEX).sum().float()
-    return here / fabric.all_reduce(here.clone(), reduce_op="mean").clamp(min=1 / fabric.world_size)
+    return here / over_all(here, fabric, "mean").clamp(min=1 / fabric.world_size)

@@ -198,7 +198,7 @@ class U2Net(nn.Module):
             deep.append(y)
         maps = [conv(m).contiguous() for conv, m in zip(self.sides, reversed(deep), strict=True)]
         with _full_precision(x.device.type):
-            sides = tuple(enlarged(m.float(), x) for m in maps)
+            sides = tuple(enlarged(m.to(self.fuse.weight.dtype), x) for m in maps)
             return U2NetOutput(self.fuse(torch.cat(sides, dim=1)), sides)
 
     def fused(self, x: Float[Tensor, "n bands h w"]) -> Float[Tensor, "n classes h w"]:

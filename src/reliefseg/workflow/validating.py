@@ -15,6 +15,7 @@ from reliefseg.evaluation import confusion_matrix, scores_from_confusion
 from reliefseg.evaluation.pictures import PanelTile, class_panels, photograph
 from reliefseg.hardware import pick_precision
 from reliefseg.inference import ScenePredictor
+from reliefseg.learning.processes import over_all
 from reliefseg.networks import U2Net
 from reliefseg.raster import Window
 from reliefseg.tiles import SceneArrays
@@ -30,15 +31,10 @@ def validator(prepared: Preparation, fabric: Fabric) -> Callable[[U2Net], dict[s
         total = np.zeros((len(names), len(names)), dtype=np.int64)
         for scene in prepared.validation[fabric.global_rank :: fabric.world_size]:
             total += confusion_matrix(scene.arrays.labels, predictor.class_ids(scene.arrays), len(names))
-        return scores_from_confusion(_sum(total, fabric), names)
+        pooled = over_all(torch.from_numpy(total).to(fabric.device), fabric, "sum")
+        return scores_from_confusion(pooled.cpu().numpy(), names)
 
     return validate
-
-
-def _sum(confusion: np.ndarray, fabric: Fabric) -> np.ndarray:
-    if fabric.world_size == 1:
-        return confusion
-    return fabric.all_reduce(torch.from_numpy(confusion).to(fabric.device), reduce_op="sum").cpu().numpy()
 
 
 def predictor_of(prepared: Preparation, network: U2Net) -> ScenePredictor:
