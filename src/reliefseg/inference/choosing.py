@@ -50,7 +50,7 @@ class EngineMaker(NamedTuple):
             return OnnxRuntimeEngine(self.spec, self.network)
         return TorchEngine(self.spec, self.network, self.device, PRECISIONS[precision])
 
-    def named(self, name: EngineName) -> Engine:
+    def named(self, name: str) -> Engine:
         """An engine in the precision that suits this machine."""
         precision = str(pick_precision("auto", self.device)).removeprefix("torch.")
         return self.open("onnxruntime-float32" if name == "onnxruntime" else f"{name}-{precision}")

@@ -73,7 +73,8 @@ class ScenePredictor:
         self, arrays: SceneArrays, progress: Callable[[int, int], None] = lambda done, of: None
     ) -> Float32[np.ndarray, "classes h w"]:
         """Class probabilities on the scene's own grid; where it is valid they sum to one, within 1e-4."""
-        plan = self.plan(*arrays.valid.shape, arrays.relative_gsd)
+        height, width = arrays.valid.shape
+        plan = self.plan(height, width, arrays.relative_gsd)
         store = MemoryStore()
         job = Job(plan, ArraySource(arrays), self.engine, self.spec.normalisation)
 

@@ -55,8 +55,8 @@ def working_image(plan: Plan, piece: Piece, normalisation: Normalisation, read: 
     bands = _sampled(planes, _moved(rows, touched.row), _moved(cols, touched.col))
     if times > 1:
         bands = bands.reshape(len(bands), seen.height, times, seen.width, times).mean(axis=(2, 4), dtype=np.float32)
-    bands -= np.float32(normalisation.mean)[:, None, None]
-    bands *= np.float32(1 / np.array(normalisation.std))[:, None, None]
+    bands -= np.array(normalisation.mean, dtype=np.float32)[:, None, None]
+    bands *= (1 / np.array(normalisation.std)).astype(np.float32)[:, None, None]
     return WorkingImage(seen, bands, touched, pixels.valid)
 
 

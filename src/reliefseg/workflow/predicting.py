@@ -27,14 +27,14 @@ from reliefseg.workflow.writing import finished_files, fresh_folder, hand_over
 
 
 class Shard(NamedTuple):
-    """Part `index` (from 1) of `of` parts of the work on every scene."""
+    """Part `number` (from 1) of `of` parts of the work on every scene."""
 
-    index: int
+    number: int
     of: int
 
     def share(self, pieces: Sequence[Piece]) -> list[Piece]:
         """This shard's pieces: neighbours, so that it reads one part of the scene."""
-        first, last = (len(pieces) * i // self.of for i in (self.index - 1, self.index))
+        first, last = (len(pieces) * i // self.of for i in (self.number - 1, self.number))
         return list(pieces[first:last])
 
 
