@@ -158,18 +158,17 @@ def test_auto_is_raster_where_every_used_scene_has_heights(tmp_path):
     low = scene_of(tmp_path, COLOURS, name="b")
     auto = DepthSettings()
     assert resolve_source(auto, dataset_of(high, low, pixel_labelled=("a",))) == "raster"
-    assert resolve_source(auto, dataset_of(high, low, pixel_labelled=("a",), test=("b",))) == "none"
-    assert resolve_source(auto, dataset_of(high, low)) == "none"
+    assert resolve_source(auto, dataset_of(high, low, pixel_labelled=("a",), test=("b",))) == "builtin"
+    assert resolve_source(auto, dataset_of(high, low)) == "builtin"
     assert resolve_source(DepthSettings(source="none"), dataset_of(high)) == "none"
 
 
 def test_no_depth_makes_nothing(tmp_path):
     scene = scene_of(tmp_path, COLOURS)
     assert make_depth([scene], DepthSettings(source="none"), tmp_path / "cache") == {}
-    assert make_depth([scene], DepthSettings(), tmp_path / "cache") == {}
     assert not (tmp_path / "cache").exists()
     with pytest.raises(ValueError, match="gives no depth raster"):
-        depth_raster(scene, DepthSettings(), tmp_path)
+        depth_raster(scene, DepthSettings(source="none"), tmp_path)
 
 
 # heights
@@ -525,7 +524,7 @@ def test_planes_on_disk_are_what_was_put_there(tmp_path):
     with pytest.raises(IndexError):
         store[3]
     with pytest.raises(ValueError, match="expected a side of 5"):
-        store.append(np.zeros((4, 5), np.float32))
+        store.append(np.zeros((4, 4), np.float32))
 
 
 # networks
