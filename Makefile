@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check clean
+.PHONY: demo test bench clean
 
 demo: $(READY)
 	$(BIN)/reliefseg demo demo
@@ -13,6 +13,10 @@ test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest
+
+# Needs no data and some ten minutes on 2 cores; run nothing else meanwhile. Writes benchmarks/RESULTS.md.
+bench: $(READY)
+	$(BIN)/python benchmarks/training.py
 
 # Everything is pinned by constraints.txt; the marker makes a second call instant.
 $(READY): pyproject.toml constraints.txt

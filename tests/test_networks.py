@@ -21,7 +21,7 @@ from reliefseg.networks import (
     official_names,
     to_official,
 )
-from reliefseg.networks.u2net import joined
+from reliefseg.networks.u2net import enlarged, joined, resized
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "u2net_golden.json").read_text("utf-8"))
 OFFICIAL = {"u2net": "u2net", "u2netp": "u2net-small"}
@@ -182,6 +182,28 @@ def test_joined_is_cat_with_whole_gradients(layout):
     assert all(g.is_contiguous(memory_format=layout) for g in found)
     with torch.no_grad():
         assert torch.equal(joined(one, two), whole)
+
+
+@pytest.mark.parametrize(("size", "wanted"), [((8, 8), (64, 64)), ((3, 5), (61, 83)), ((1, 2), (33, 64))])
+def test_enlarging_by_products_is_resizing(size, wanted):
+    x, like = torch.randn(2, 3, *size, requires_grad=True), torch.empty(2, 1, *wanted)
+    weight = torch.randn(2, 3, *wanted)
+    torch.testing.assert_close(enlarged(x, like), resized(x, like), atol=1e-5, rtol=1e-5)
+    found, expected = (torch.autograd.grad(way(x, like), x, weight)[0] for way in (enlarged, resized))
+    torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-4)
+
+
+def test_shapes_alone_can_be_asked_for():
+    with torch.device("meta"):
+        fused, sides = U2Net(2, 3, SMALL)(torch.empty(1, 2, 40, 72))
+    assert {m.shape for m in (fused, *sides)} == {(1, 3, 40, 72)}
+
+
+@torch.no_grad()
+def test_logits_are_float32_in_mixed_precision():
+    with torch.autocast("cpu", torch.bfloat16):
+        fused, sides = small(2, 3)(torch.randn(1, 2, 64, 64))
+    assert {m.dtype for m in (fused, *sides)} == {torch.float32}
 
 
 # Official weights

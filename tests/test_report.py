@@ -108,7 +108,7 @@ def full_run(tmp_path: Path) -> Path:
         run,
         *(step(i, "pretrain", images_per_second=30.0) for i in range(3)),
         {"phase": "pretrain", "event": "validation", "step": 2, "mean_average_precision": 0.7, "f1": {"roof": 0.5}},
-        *(step(i, supervised=1.0, accuracy_real=0.8, accuracy_fake=0.7) for i in range(400)),
+        *(step(i, fused=1.0, sides=4.0, accuracy_real=0.8, accuracy_fake=0.7) for i in range(400)),
         check(200, 0.3, best=True, iou={"roof": 0.3, "road": None}),
         check(399, 0.2, best=False, iou={"roof": 0.2, "road": 0.1}),
         {"event": "note", "text": f"noted {NASTY}"},
@@ -331,6 +331,19 @@ def test_measured_figures_are_shown_as_they_were_measured(tmp_path):
     trivial = measured["original"]["trivial"]
     for figure in ("mean_class_agreement", "tile_iou", "map_accuracy"):
         assert f'<td class="number">{100 * trivial[figure]:.1f}</td>' in text
+
+
+def test_what_the_map_cost_and_the_parts_of_the_loss_are_said_in_words(tmp_path):
+    effort = {"steps": {"pretrain": 100, "train": 1600}, "labels": {"tile_labels": 23}, "seconds": 300.0}
+    run = tmp_path / "run"
+    write_split(run, "test", {"a": 0.5}, **effort)
+    write_log(run, *(step(i, fused=1.0, sides=4.0, l1=0.1) for i in range(3)))
+    page = write_report(run).read_text()
+    assert "pretrain: 100; train: 1,600" in page
+    assert "tile labels: 23" in page
+    assert "time, evaluation not counted</dt><dd>5 min" in page
+    assert "fused map" in page
+    assert "side outputs" in page
 
 
 def test_nothing_trained_means_train_first(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import sys
 from types import FrameType
@@ -10,7 +11,9 @@ from types import FrameType
 import typer
 
 from reliefseg.cli import data, depth, learn, use
+from reliefseg.cli.common import Interrupted
 from reliefseg.errors import InputError
+from reliefseg.learning import is_first_process
 
 app = typer.Typer(
     name="reliefseg",
@@ -22,26 +25,38 @@ app = typer.Typer(
 )
 for verb in (
     learn.demo, data.init, data.generate, data.check,
-    learn.pretrain, learn.train, use.evaluate, use.predict, learn.run,
+    learn.pretrain, learn.train, use.evaluate, use.predict, use.merge, learn.run,
 ):  # fmt: skip
     app.command()(verb)
 app.add_typer(depth.app, name="depth")
 
 INTERRUPTED = 130
-LATER = "interrupted; what was finished is kept, --resume goes on"
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+TWICE = (
+    "interrupted twice, ended at once; what was finished is kept, a run that had begun to learn goes on with --resume\n"
+)
+AGAIN = "interrupted; what was finished is kept, the same command goes on"
 
 
 def main() -> None:
     """Runs a command: 0 done, 1 the answer is no, 2 wrong input in one message, 130 interrupted."""
-    signal.signal(signal.SIGTERM, _interrupt)
-    sys.exit(run(sys.argv[1:]))
+    for number in SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup and shells ask for background jobs
+            signal.signal(number, _interrupt)
+    status = run(sys.argv[1:])
+    if status == INTERRUPTED:
+        sys.stderr.flush()
+        os._exit(status)  # all is tidied up; a second Ctrl-C would find Python without handlers on its way out
+    sys.exit(status)
 
 
 def run(arguments: list[str]) -> int:
     """Runs a command and returns its exit status."""
     try:
         status = app(arguments, standalone_mode=False) or 0
-        return _fail(LATER, INTERRUPTED) if status == INTERRUPTED else status
+        return _fail(AGAIN, INTERRUPTED) if status == INTERRUPTED else status
+    except Interrupted as interruption:
+        return _fail(str(interruption), INTERRUPTED)
     except InputError as error:
         return _fail("\n".join(f"reliefseg: {offence}" for offence in error.offences), 2)
     except OSError as error:
@@ -49,7 +64,7 @@ def run(arguments: list[str]) -> int:
             raise
         return _fail(f"reliefseg: {error.filename or 'output'}: the disk is full; make room and use --resume", 2)
     except (KeyboardInterrupt, typer.Abort):
-        return _fail(LATER, INTERRUPTED)
+        return _fail(AGAIN, INTERRUPTED)
     except Exception as error:
         if not hasattr(error, "exit_code") or not hasattr(error, "format_message"):
             raise
@@ -57,9 +72,18 @@ def run(arguments: list[str]) -> int:
 
 
 def _fail(message: str, status: int) -> int:
-    sys.stderr.write(message + "\n")
+    if is_first_process():
+        sys.stderr.write(message + "\n")
     return status
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Ends in order; asked again meanwhile, at once: whole files alone have their final names."""
+    for other in SIGNALS:
+        signal.signal(other, _end_at_once)
     raise KeyboardInterrupt
+
+
+def _end_at_once(number: int, frame: FrameType | None) -> None:
+    os.write(sys.stderr.fileno(), TWICE.encode())
+    os._exit(INTERRUPTED)

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from reliefseg.config import Settings, load_settings
 from reliefseg.hardware import pick_device
+from reliefseg.learning import is_first_process
 from reliefseg.workflow.saying import Tick, in_words
 
 Preset = Annotated[
@@ -28,15 +29,28 @@ Json = Annotated[bool, typer.Option("--json", help="A machine-readable result on
 Quiet = Annotated[bool, typer.Option("--quiet", help="No notes and no progress.")]
 Cache = Annotated[Path | None, typer.Option("--cache", help="Folder for what is derived from the data set.")]
 RunOut = Annotated[Path, typer.Option("-o", "--out", help="Run folder to write.")]
+Devices = Annotated[
+    int | None, typer.Option("--devices", min=1, help="GPUs a node; on the CPU processes. [default: 1]")
+]
+Nodes = Annotated[int | None, typer.Option("--nodes", min=1, help="Machines that learn together. [default: 1]")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in this folder.")]
 DataSet = Annotated[Path, typer.Argument(help="Data-set folder, or its dataset.toml.")]
+
+
+class Interrupted(Exception):
+    """Ended by Ctrl-C or SIGTERM: how to go on."""
 
 
 class Teller:
     """Notes and progress bars on standard error; plain lines where it is no terminal."""
 
     def __init__(self, quiet: bool):
-        self.console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+        self.quiet = quiet or not is_first_process()
+        self.console = Console(stderr=True, quiet=self.quiet, highlight=False, soft_wrap=True)
+
+    def __reduce__(self) -> tuple[type[Teller], tuple[bool]]:
+        """Another process gets one of its own."""
+        return type(self), (self.quiet,)
 
     def note(self, text: str) -> None:
         """One line."""
@@ -83,8 +97,36 @@ def settings_for(preset: str | None, config: Path | None, assign: list[str] | No
     return load_settings(preset, config, assign or [])
 
 
+def learning_settings(
+    preset: str | None, config: Path | None, assign: list[str] | None, devices: int | None, nodes: int | None,
+    run: Path, resume: bool, teller: Teller,
+) -> Settings:  # fmt: skip
+    """Settings of a run; a resumed one has its own, whatever else is asked for."""
+    if resume:
+        teller.note(f"going on with the settings in {run / 'config.toml'}")
+        return Settings()
+    counts = {"devices": devices, "nodes": nodes}
+    assign = [*(assign or []), *(f"{name}={count}" for name, count in counts.items() if count is not None)]
+    return settings_for(preset, config, assign, teller)
+
+
+@contextmanager
+def resumable(run: Path) -> Iterator[None]:
+    """Says, when interrupted, how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        begun = (run / "config.toml").exists()
+        how = (
+            "the same command with --resume goes on" if begun else "nothing was learnt yet: give the same command again"
+        )
+        raise Interrupted(f"interrupted; what was finished is kept, {how}") from None
+
+
 def result(as_json: bool, value: Any, text: str = "") -> None:
-    """The result on standard output: JSON, or text for people."""
+    """The result on standard output: JSON, or text for people; of several processes the first says it."""
+    if not is_first_process():
+        return
     if as_json:
         sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
     elif text:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from reliefseg.cli.common import DataSet, Json, Quiet, Teller, result
-from reliefseg.generate import GenerateSettings, generate_dataset
+from reliefseg.generate import GenerateSettings, fitting_jobs, generate_dataset
 from reliefseg.raster import check_dataset, init_dataset
 
 
@@ -36,11 +36,15 @@ def generate(
     gsd: Annotated[float, typer.Option("--gsd", help="Ground sampling distance, metres a pixel.")] = 0.09,
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same bytes.")] = 0,
     bands: Annotated[str, typer.Option("--bands", help="'nir red green' or 'red green blue'.")] = "nir red green",
+    label_shift: Annotated[int, typer.Option("--label-shift", help="Move labels by up to so many pixels.")] = 0,
+    jobs: Annotated[int, typer.Option("--jobs", min=0, help="Scenes made at once; 0: as many as pay.")] = 0,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Write a generated data set: towns with exact labels and heights."""
-    settings = GenerateSettings.checked(scenes=scenes, size=size, gsd=gsd, seed=seed, bands=bands)
+    settings = GenerateSettings.checked(
+        scenes=scenes, size=size, gsd=gsd, seed=seed, bands=bands, label_shift=label_shift
+    )
     with Teller(quiet).progress("generating scenes") as tick:
-        path = generate_dataset(out, settings, tick)
+        path = generate_dataset(out, settings, tick, jobs or fitting_jobs(settings))
     result(as_json, {"dataset": str(path)}, str(path))

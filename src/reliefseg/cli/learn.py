@@ -13,14 +13,17 @@ from reliefseg.cli.common import (
     Cache,
     Config,
     DataSet,
+    Devices,
     Json,
+    Nodes,
     Preset,
     Quiet,
     Resume,
     RunOut,
     Teller,
+    learning_settings,
     result,
-    settings_for,
+    resumable,
 )
 from reliefseg.cli.figures import metrics_table
 from reliefseg.raster import load_dataset
@@ -28,36 +31,42 @@ from reliefseg.raster import load_dataset
 
 def pretrain(
     dataset: DataSet, out: RunOut, preset: Preset = None, config: Config = None, assign: Assign = None,
-    resume: Resume = False, cache: Cache = None, as_json: Json = False, quiet: Quiet = False,
+    devices: Devices = None, nodes: Nodes = None, resume: Resume = False,
+    cache: Cache = None, as_json: Json = False, quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Learn from tile labels alone: which classes does a tile show?"""
     teller = Teller(quiet)
-    settings = settings_for(preset, config, assign, teller)
-    workflow.refuse_errors(dataset, teller)
-    encoder = workflow.pretrain(load_dataset(dataset, cache), out, settings, resume=resume, say=teller)
+    settings = learning_settings(preset, config, assign, devices, nodes, out, resume, teller)
+    with resumable(out):
+        workflow.refuse_errors(dataset, teller)
+        encoder = workflow.pretrain(load_dataset(dataset, cache), out, settings, resume=resume, say=teller)
     result(as_json, {"run": str(out), "encoder": str(encoder)}, f"encoder: {encoder}")
 
 
 def train(
     dataset: DataSet, out: RunOut, preset: Preset = None, config: Config = None, assign: Assign = None,
-    resume: Resume = False, cache: Cache = None, as_json: Json = False, quiet: Quiet = False,
+    devices: Devices = None, nodes: Nodes = None, resume: Resume = False,
+    cache: Cache = None, as_json: Json = False, quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Train: depth, pretraining and adversarial training, whatever is missing."""
     teller = Teller(quiet)
-    settings = settings_for(preset, config, assign, teller)
-    workflow.refuse_errors(dataset, teller)
-    model = workflow.train(load_dataset(dataset, cache), out, settings, resume=resume, say=teller)
+    settings = learning_settings(preset, config, assign, devices, nodes, out, resume, teller)
+    with resumable(out):
+        workflow.refuse_errors(dataset, teller)
+        model = workflow.train(load_dataset(dataset, cache), out, settings, resume=resume, say=teller)
     result(as_json, {"run": str(out), "model": str(model)}, f"model: {model}")
 
 
 def run(
     dataset: DataSet, out: RunOut, preset: Preset = None, config: Config = None, assign: Assign = None,
-    resume: Resume = False, cache: Cache = None, as_json: Json = False, quiet: Quiet = False,
+    devices: Devices = None, nodes: Nodes = None, resume: Resume = False,
+    cache: Cache = None, as_json: Json = False, quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Check, train, evaluate and report in one go."""
     teller = Teller(quiet)
-    settings = settings_for(preset, config, assign, teller)
-    done = workflow.run_all(dataset, out, settings, cache=cache, resume=resume, say=teller)
+    settings = learning_settings(preset, config, assign, devices, nodes, out, resume, teller)
+    with resumable(out):
+        done = workflow.run_all(dataset, out, settings, cache=cache, resume=resume, say=teller)
     text = "\n".join(metrics_table(m) for m in done.metrics.values())
     result(as_json, {"report": str(done.report), "metrics": done.metrics}, f"{text}\nreport: {done.report}")
 

@@ -41,10 +41,15 @@ class Settings(BaseModel):
     seed: int = Field(0, ge=0)
     device: str = "auto"
     """`auto`, `cpu` or `cuda`."""
+    devices: int = Field(1, ge=1)
+    """GPUs of a node that learn together; on the CPU, processes. torchrun and SLURM say it by their own variables."""
+    nodes: int = Field(1, ge=1)
+    """Machines that learn together, each with so many devices."""
     precision: Precision = "auto"
-    """`auto`: bfloat16 where the processor has it. Weights, losses and optimisers are float32 always."""
+    """`auto`: bfloat16 where the processor has it, float16 (with scaled gradients) on older GPUs that have that, else
+    float32. Weights, losses and optimisers are float32 always."""
     threads: int = Field(0, ge=0)
-    """Processor threads; 0: torch's choice, one a core. CPU results repeat exactly for the same number."""
+    """Processor threads a process; 0: torch's choice, one a core. CPU results repeat exactly for the same number."""
     network: NetworkSettings = NetworkSettings()
     depth: DepthSettings = DepthSettings()
     tiles: TileSettings = TileSettings()

@@ -15,7 +15,7 @@ from reliefseg.depth.bands import Photo
 from reliefseg.depth.disguise import normalised
 from reliefseg.depth.heights import WORKING_GSD, HeightCard, HeightNetwork, Seen, load_heights, metres
 from reliefseg.depth.pool import resampled
-from reliefseg.hardware import pick_device, placed
+from reliefseg.hardware import pick_device, pick_precision, placed
 from reliefseg.raster import Window
 
 ZOOMS = (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -32,13 +32,16 @@ class HeightLooker:
     card: HeightCard
     turns: int
     device: torch.device
+    reduced: bool
+    """Whether it computes in bfloat16."""
 
     @classmethod
     def load(cls, file: Path, turns: int) -> HeightLooker:
         """From a file of weights, on the GPU where there is one."""
         network, card = load_heights(file)
         device = pick_device("auto")
-        return cls(placed(network, device), card, turns, device)
+        reduced = pick_precision("auto", device) == torch.bfloat16
+        return cls(placed(network, device), card, turns, device, reduced)
 
     def box(self, gsd: float) -> int:
         """Side of the window of a scene of this gsd that the network sees at once, pixels of the scene."""
@@ -77,7 +80,8 @@ class HeightLooker:
 
     @torch.inference_mode()
     def _seen(self, shown: Float[Tensor, "1 3 side side"]) -> Seen:
-        return self.network(shown.to(self.device).contiguous(memory_format=torch.channels_last))
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.reduced):
+            return self.network(shown.to(self.device).contiguous(memory_format=torch.channels_last))
 
 
 def _spots(photo: Photo, side: int) -> Iterator[Window]:

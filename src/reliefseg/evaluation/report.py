@@ -102,7 +102,7 @@ def _words(run: RunFiles, split: SplitFiles | None) -> dict[str, Any]:
         "best": sections.best_check(run),
         "times": sections.time_rows(run),
         "speeds": sections.speeds(run),
-        "cost": _cost(split),
+        "cost": sections.cost_rows(split) if split else {},
         "measured": [_measured(one) for one in run.splits],
     }
 
@@ -119,16 +119,6 @@ def _measured(split: SplitFiles) -> dict[str, Any]:
         "original": sections.original_rows(split),
         "absent": sections.absent_classes(split),
     }
-
-
-def _cost(split: SplitFiles | None) -> dict[str, str]:
-    """What the result cost, as the metrics say it: steps, tiles, labels, seconds, device."""
-    if split is None:
-        return {}
-    found = {key: split.metrics[key] for key in ("steps", "tiles", "labels", "device") if key in split.metrics}
-    texts = {key: f"{value:,}" if isinstance(value, int) else str(value) for key, value in found.items()}
-    seconds = split.metrics.get("seconds")
-    return texts | ({"evaluation took": sections.duration(seconds)} if isinstance(seconds, int | float) else {})
 
 
 def _hero(split: SplitFiles | None, album: _Album) -> dict[str, Any] | None:

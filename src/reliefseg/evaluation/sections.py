@@ -14,7 +14,15 @@ from reliefseg.evaluation.charts import Series, line_chart, percent
 from reliefseg.evaluation.runfiles import RunFiles, SplitFiles, single_figure
 
 _HEX = re.compile(r"#[0-9A-Fa-f]{6}")
-_LOSS_PARTS = ("supervised", "l1", "adversarial", "discriminator")
+_LOSS_PARTS = {
+    "fused map": "fused",
+    "side outputs": "sides",
+    "L1": "l1",
+    "adversarial": "adversarial",
+    "discriminator": "discriminator",
+}
+"""What the log calls the parts of the loss, by the names the chart gives them."""
+_COSTS = {"steps": "steps", "tiles seen": "tiles_seen", "labels": "labels", "device": "device"}
 _ORIGINAL_MEANING = {
     "mean_class_agreement": "share of pixels where map and truth agree on “is this class”, mean over classes",
     "tile_iou": "overlap per square and class, counted as 1 where both are empty",
@@ -188,6 +196,21 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def cost_rows(split: SplitFiles) -> dict[str, str]:
+    """What the map cost, as the metrics say it: steps, tiles and labels seen, time, device."""
+    metrics = split.metrics
+    rows = {name: _counted(metrics[key]) for name, key in _COSTS.items() if key in metrics}
+    if isinstance(metrics.get("seconds"), int | float):
+        rows["time, evaluation not counted"] = duration(metrics["seconds"])
+    return rows
+
+
+def _counted(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "; ".join(f"{key.replace('_', ' ')}: {_counted(one)}" for key, one in value.items())
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.3g}" if isinstance(value, float) else str(value)
+
+
 def training_charts(run: RunFiles) -> list[Markup]:
     """Curves of validation, losses and discriminator; those without data are left out."""
     steps, checks = run.lines("train", "step"), run.lines("train", "validation")
@@ -200,7 +223,7 @@ def training_charts(run: RunFiles) -> list[Markup]:
         line_chart("Validation scenes", means, percent, (0.0, 1.0)),
         line_chart("Validation IoU by class", _class_series(run, checks, "iou"), percent, (0.0, 1.0)),
         line_chart("Training loss", [_series("loss", steps, "loss")]),
-        line_chart("Parts of the loss", [_series(part, steps, part) for part in _LOSS_PARTS]),
+        line_chart("Parts of the loss", [_series(name, steps, key) for name, key in _LOSS_PARTS.items()]),
         line_chart("Discriminator: patches it tells correctly", accuracies, percent, (0.0, 1.0)),
     ]
     return [chart for chart in charts if chart]

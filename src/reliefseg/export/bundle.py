@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
-import shutil
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 
 from reliefseg.depth import DepthSettings
 from reliefseg.errors import InputError
+from reliefseg.export.tensors import write_tensors
 from reliefseg.networks import STAGES, U2Net
 from reliefseg.raster import ClassSpec, ClassTable
+from reliefseg.raster.files import whole_folder
 from reliefseg.tiles import Normalisation
 
 FORMAT = 1
@@ -82,25 +83,27 @@ class ModelSpec(BaseModel):
 
 def save_bundle(folder: Path, spec: ModelSpec, network: nn.Module) -> None:
     """Writes the bundle aside and renames it over an older one."""
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    try:
-        save_file(
-            {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}, aside / "model.safetensors"
-        )
+    with whole_folder(folder) as aside:
+        write_tensors(aside / "model.safetensors", network.state_dict())
         (aside / "config.json").write_text(spec.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        if folder.exists():
-            shutil.rmtree(folder)
-        aside.rename(folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+
+
+def bundle_folder(folder: Path) -> Path:
+    """The bundle's own folder: FOLDER, or FOLDER/model for a run."""
+    return folder / "model" if not (folder / "config.json").exists() and (folder / "model").is_dir() else folder
+
+
+def bundle_hash(folder: Path) -> str:
+    """SHA-256 over all that a bundle says: equal hashes are the same model."""
+    folder, state = bundle_folder(folder), hashlib.sha256()
+    for name in ("config.json", "model.safetensors"):
+        state.update((folder / name).read_bytes())
+    return state.hexdigest()
 
 
 def load_bundle(folder: Path) -> tuple[ModelSpec, U2Net]:
     """The bundle in FOLDER, or in FOLDER/model for a run; InputError where it is missing, altered or too new."""
-    if not (folder / "config.json").exists() and (folder / "model").is_dir():
-        folder = folder / "model"
+    folder = bundle_folder(folder)
     try:
         raw = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except OSError:

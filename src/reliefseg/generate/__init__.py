@@ -1,7 +1,7 @@
 """Procedural scenes of towns with exact labels and heights: numpy and scipy, no torch."""
 
 from reliefseg.generate.character import Sun
-from reliefseg.generate.dataset import generate_dataset
+from reliefseg.generate.dataset import fitting_jobs, generate_dataset
 from reliefseg.generate.scene import GeneratedScene, generate_scene
 from reliefseg.generate.settings import GenerateSettings, split_counts
 from reliefseg.generate.spectra import BANDS, CLASSES
@@ -12,6 +12,7 @@ __all__ = [
     "GenerateSettings",
     "GeneratedScene",
     "Sun",
+    "fitting_jobs",
     "generate_dataset",
     "generate_scene",
     "split_counts",

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from itertools import islice
 from math import ceil
+from multiprocessing import get_context
 from pathlib import Path
+from signal import SIG_IGN, SIGINT, signal
 
 import numpy as np
 from affine import Affine
@@ -22,19 +27,24 @@ from reliefseg.raster import FILE_NAME, IGNORE_INDEX, Grid, color_text, probe_fo
 CRS_NAME = "EPSG:25832"
 CORNER_M = (400_000.0, 5_600_000.0)
 """Upper left corner of scene 0, easting and northing, metres."""
+WORTH_PX, MOST_JOBS = 10_000_000, 4
+"""Data sets with fewer pixels are made by one process; never more processes than these."""
 PER_ROW = 10
 """Scenes side by side before the next row of scenes."""
 FOLDERS = ("images", "labels", "heights", "ground")
 
 
 def generate_dataset(
-    out: Path, settings: GenerateSettings, tick: Callable[[int, int], None] = lambda done, of: None
+    out: Path,
+    settings: GenerateSettings,
+    tick: Callable[[int, int], None] = lambda done, of: None,
+    jobs: int = 1,
 ) -> Path:
     """Writes a data set into the folder `out` and gives back its path; the same settings give the same bytes.
 
     Images, labels (colours), heights (DSM) and ground are GeoTIFFs; `dataset.toml` comes last, so a folder with
     one is whole. A folder that holds anything else is an `InputError`; the same data set is simply made again.
-    `tick` is told (scenes done, of).
+    `tick` is told (scenes done, of). `jobs` scenes are made at once, each by a process of its own.
     """
     out = Path(out)
     names = scene_names(settings.scenes)
@@ -42,12 +52,42 @@ def generate_dataset(
     _refuse_other_files(out, names, text)
     probe_folder(out)
     (out / FILE_NAME).unlink(missing_ok=True)
-    for index, name in enumerate(names):
-        scene = generate_scene(settings.seed, index, settings.size, settings.gsd, settings.band_names)
-        write_scene(out, name, scene, scene_grid(index, settings.size, settings.gsd), settings.band_names)
-        tick(index + 1, settings.scenes)
+    for done in _made(out, settings, names, min(jobs, settings.scenes)):
+        tick(done, settings.scenes)
     write_text(out / FILE_NAME, text)
     return out
+
+
+def fitting_jobs(settings: GenerateSettings) -> int:
+    """How many processes pay for a data set: one where it is small, else one a core, at most four."""
+    if settings.scenes * settings.size**2 < WORTH_PX:
+        return 1
+    return min(os.cpu_count() or 1, MOST_JOBS)
+
+
+def _made(out: Path, settings: GenerateSettings, names: list[str], jobs: int) -> Iterator[int]:
+    """Makes all scenes, and counts them in order as they are done."""
+    make = partial(make_scene, out, settings)
+    if jobs <= 1:
+        for index, name in enumerate(names):
+            make(index, name)
+            yield index + 1
+        return
+    context = get_context("spawn")
+    with ProcessPoolExecutor(jobs, context, initializer=signal, initargs=(SIGINT, SIG_IGN)) as pool:
+        try:
+            for done, _ in enumerate(pool.map(make, range(len(names)), names), start=1):
+                yield done
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def make_scene(out: Path, settings: GenerateSettings, index: int, name: str) -> None:
+    """Makes one scene of a data set and writes its files."""
+    size, gsd, bands = settings.size, settings.gsd, settings.band_names
+    scene = generate_scene(settings.seed, index, size, gsd, bands, settings.label_shift)
+    write_scene(out, name, scene, scene_grid(index, size, gsd), bands)
 
 
 def scene_names(scenes: int) -> list[str]:
@@ -85,7 +125,7 @@ def dataset_text(settings: GenerateSettings) -> str:
     command = (
         f"reliefseg generate OUT --scenes {settings.scenes} --size {settings.size} --gsd {settings.gsd}"
         f' --seed {settings.seed} --bands "{settings.bands}"'
-    )
+    ) + (f" --label-shift {settings.label_shift}" if settings.label_shift else "")
     classes = [f'[[classes]]\nname = "{c.name}"\ncolor = "{color_text(c.color)}"\n' for c in CLASSES.classes]
     ignored = ", ".join(f'"{color_text(color)}"' for color in CLASSES.ignore_colors)
     files = [f'{key} = "{key}/{{scene}}.tif"' for key in FOLDERS]
@@ -95,7 +135,7 @@ def dataset_text(settings: GenerateSettings) -> str:
             f"# Generated towns: no camera saw them. Made by:\n#   {command}\n",
             f'name = "generated"\nbands = {json.dumps(settings.band_names)}\n',
             *classes,
-            f"[ignore]\n# Clutter: containers, pools.\ncolors = [{ignored}]\n",
+            f"[ignore]\n# Clutter: containers, tents, walls, pools and other water.\ncolors = [{ignored}]\n",
             "[files]\n" + "\n".join(files) + '\nheights_are = "dsm"\n',
             tiles,
             "[splits]\n" + "\n".join(_split_lines(settings.scenes)) + "\n",

@@ -8,12 +8,17 @@ from typing import NamedTuple
 import numpy as np
 
 from reliefseg.generate.character import Character
-from reliefseg.generate.objects import Building, Car, Surface, TownPlan, Tree
+from reliefseg.generate.objects import Blob, Building, Car, Surface, TownPlan, Tree
 from reliefseg.generate.spectra import (
     CAR_PAINT_SHARES,
     CAR_PAINTS,
     FLAT_ROOFS,
+    GRASS_FRESH,
+    LEAVES_AUTUMN,
+    LEAVES_DUSTY,
+    LEAVES_RED,
     NEEDLES,
+    PAINT,
     TILE_ROOFS,
     Material,
     Spectrum,
@@ -60,11 +65,11 @@ class Draft:
 
     def __init__(self, rng: np.random.Generator, character: Character, streets: StreetNet, half_m: float):
         self.rng, self.character, self.streets, self.half_m = rng, character, streets, half_m
-        self.plan = TownPlan([], [], [], [])
+        self.plan = TownPlan([], [], [], [], [])
 
     def sees(self, pose: Pose, reach: float) -> bool:
         """Whether something of this reach can touch the square that is drawn."""
-        return max(abs(pose.down), abs(pose.right)) < self.half_m + reach
+        return bool(max(abs(pose.down), abs(pose.right)) < self.half_m + reach)
 
     def sees_plot(self, plot: Plot) -> bool:
         """Whether any of a plot can touch the square that is drawn."""
@@ -76,15 +81,23 @@ class Draft:
         return self.streets.place(p, parcel.front + parcel.into * inwards)
 
     def add_surface(
-        self, pose: Pose, length: float, width: float, material: Material, spectrum: Spectrum, height: float = 0.0
-    ) -> None:
+        self, pose: Pose, length: float, width: float, material: Material, spectrum: Spectrum,
+        height: float = 0.0, rows: float = 0.0,
+    ) -> None:  # fmt: skip
         """Adds a rectangle of another surface."""
         if length > 0.2 and width > 0.2 and self.sees(pose, hypot(length, width) / 2):
-            self.plan.surfaces.append(Surface(pose, length, width, material, spectrum, height))
+            self.plan.surfaces.append(Surface(pose, length, width, material, spectrum, height, rows))
+
+    def add_blob(self, pose: Pose, length: float, width: float, material: Material, spectrum: Spectrum) -> None:
+        """Adds a roundish patch of another ground, or a pond."""
+        if min(length, width) > 1 and self.sees(pose, hypot(length, width) / 2):
+            lobes = (self.rng.uniform(0, 2 * pi), self.rng.uniform(0.05, 0.3))
+            self.plan.blobs.append(Blob(pose, length, width, lobes, material, spectrum))
 
     def add_building(self, building: Building) -> None:
         """Adds a house."""
-        if self.sees(building.pose, hypot(building.length, building.width) / 2):
+        big_enough = min(building.length, building.width) > 1
+        if big_enough and self.sees(building.pose, hypot(building.length, building.width) / 2):
             self.plan.buildings.append(building)
 
     def add_car(self, pose: Pose) -> None:
@@ -99,24 +112,42 @@ class Draft:
             return
         rng = self.rng
         conifer = bool(rng.random() < self.character.conifers)
-        radius = float(np.clip(radius * rng.lognormal(0, 0.22) * (0.75 if conifer else 1), 0.9, 6.5))
-        height = radius * rng.uniform(3.6, 5.0) if conifer else 1.6 + radius * rng.uniform(1.7, 2.5)
-        height = float(np.clip(height, 3, 22))
-        spectrum = (NEEDLES if conifer else self.character.leaves).varied(rng, 0.14, 0.07)
-        lobes = (rng.uniform(0, 2 * pi), rng.uniform(0.03, 0.16))
+        radius = float(np.clip(radius * rng.lognormal(0, 0.3) * (0.75 if conifer else 1), 0.8, 6.5))
+        height = radius * rng.uniform(3.4, 5.0) if conifer else 1.6 + radius * rng.uniform(1.5, 2.7)
+        height = float(np.clip(height, 2.5, 24))
+        lobes = (rng.uniform(0, 2 * pi), rng.uniform(0.02, 0.2))
+        spectrum = (NEEDLES if conifer else self._foliage()).varied(rng, 0.16, 0.07)
         self.plan.trees.append(Tree(pose.down, pose.right, radius, height, conifer, lobes, spectrum))
+
+    def add_shrub(self, pose: Pose) -> None:
+        """Adds a bush, at most as high as a person: low vegetation."""
+        if self.sees(pose, 2):
+            rng, radius = self.rng, self.rng.uniform(0.4, 1.2)
+            lobes, spectrum = (rng.uniform(0, 2 * pi), 0.15), self._foliage().varied(rng, 0.2, 0.1)
+            height = radius * rng.uniform(1.0, 1.7)
+            self.plan.trees.append(Tree(pose.down, pose.right, radius, height, False, lobes, spectrum))
+
+    def _foliage(self) -> Spectrum:
+        """The scene's leaves, of another kind now and then: silver willow, limes, early autumn, copper beech."""
+        others = (LEAVES_DUSTY, GRASS_FRESH, LEAVES_AUTUMN, LEAVES_RED)
+        other = others[self.rng.choice(4, p=(0.4, 0.42, 0.12, 0.06))]
+        return self.character.leaves.towards(other, self.rng.beta(0.5, 1.6))
 
     def add_paving(self, pose: Pose, length: float, width: float) -> None:
         """Adds a paved rectangle of the scene's own stones."""
         self.add_surface(pose, length, width, Material.PAVING, self.character.paving.varied(self.rng, 0.1, 0.03))
 
+    def add_line(self, pose: Pose, length: float) -> None:
+        """Adds a painted line on the ground."""
+        self.add_surface(pose, length, 0.25, Material.MARKING, self.character.asphalt.towards(PAINT, 0.6))
+
     def tile_roof(self) -> Spectrum:
         """A roof of tiles or slates in one of the scene's colours."""
-        return TILE_ROOFS[self.rng.choice(len(TILE_ROOFS), p=self.character.tile_roofs)].varied(self.rng, 0.1, 0.04)
+        return TILE_ROOFS[self.rng.choice(len(TILE_ROOFS), p=self.character.tile_roofs)].varied(self.rng, 0.14, 0.05)
 
     def flat_roof(self) -> Spectrum:
         """A flat roof's cover."""
-        return FLAT_ROOFS[self.rng.choice(len(FLAT_ROOFS), p=self.character.flat_roofs)].varied(self.rng, 0.08, 0.03)
+        return FLAT_ROOFS[self.rng.choice(len(FLAT_ROOFS), p=self.character.flat_roofs)].varied(self.rng, 0.14, 0.03)
 
     def scatter_trees(self, plot: Plot, per_hectare: float, radius: float) -> None:
         """Trees anywhere on a plot, as many as the scene's tree cover lets grow."""
@@ -124,6 +155,12 @@ class Draft:
         for _ in range(self.rng.poisson(per_hectare * self.character.tree_cover * area / 10_000)):
             p, q = self.rng.uniform(plot.p0, plot.p1), self.rng.uniform(plot.q0, plot.q1)
             self.add_tree(self.streets.place(p, q), radius)
+
+    def scatter_shrubs(self, plot: Plot, per_hectare: float) -> None:
+        """Bushes anywhere on a plot."""
+        for _ in range(self.rng.poisson(per_hectare * max(0.0, plot.length) * max(0.0, plot.depth) / 10_000)):
+            p, q = self.rng.uniform(plot.p0, plot.p1), self.rng.uniform(plot.q0, plot.q1)
+            self.add_shrub(self.streets.place(p, q))
 
 
 def parcels(rng: np.random.Generator, plot: Plot, least: float, most: float) -> list[Parcel]:

@@ -9,17 +9,25 @@ from jaxtyping import Float32
 
 from reliefseg.generate.canvas import Canvas, Stencil
 from reliefseg.generate.noise import value_noise
-from reliefseg.generate.objects import Building, Car, Roof, Surface, TownPlan, Tree
+from reliefseg.generate.objects import Blob, Building, Car, Patch, Roof, Surface, TownPlan, Tree
 from reliefseg.generate.spectra import GLASS, TEXTURES, Material, Spectrum
 from reliefseg.generate.streets import Pose
 
-NO_TRUNK_ON = (Material.ASPHALT, Material.MARKING, Material.ROOF, Material.CAR, Material.CLUTTER, Material.PAVING)
-TILE_ROW_M = 0.34
-"""Height of a row of roof tiles as seen from above, metres."""
+NO_TRUNK_ON = (Material.ASPHALT, Material.MARKING, Material.ROOF, Material.CAR, Material.CLUTTER, Material.WATER)
+
+
+STREET = (Material.ASPHALT, Material.MARKING, Material.PAVEMENT)
+SHRUB_M = 2.3
+"""What grows lower is a shrub: low vegetation."""
+FRAYED = {Material.SAND: 0.22, Material.LAWN: 0.15, Material.WATER: 0.03}
+"""How far a blob's outline strays, relative to its size."""
 
 
 def draw_town(canvas: Canvas, plan: TownPlan, rng: np.random.Generator) -> None:
     """Draws everything that stands in the plan, crowns of trees last."""
+    drift = value_noise(rng, canvas.shape, 5 / canvas.gsd) + 0.3 * value_noise(rng, canvas.shape, 0.8 / canvas.gsd)
+    for blob in plan.blobs:
+        draw_blob(canvas, blob, drift)
     for surface in plan.surfaces:
         draw_surface(canvas, surface)
     for car in plan.cars:
@@ -35,25 +43,42 @@ def draw_town(canvas: Canvas, plan: TownPlan, rng: np.random.Generator) -> None:
 def draw_surface(canvas: Canvas, surface: Surface) -> None:
     """A rectangle of another material, as high above the ground as it says."""
     stencil = canvas.stencil(surface.pose, surface.length / 2, surface.width / 2)
-    if stencil is None:
+    if stencil is None or (surface.material is Material.MARKING and surface.width < canvas.gsd / 2):
         return
     where = _within(stencil, surface.length / 2, surface.width / 2)
-    canvas.paint(stencil, where, surface.material, surface.spectrum)
+    shade = _ripples(stencil.across, surface.rows, canvas.gsd)
+    canvas.paint(stencil, where, surface.material, surface.spectrum, shade)
     canvas.lift(stencil, where, canvas.ground[stencil.at] + np.float32(surface.height))
 
 
+def draw_blob(canvas: Canvas, blob: Blob, drift: Float32[np.ndarray, "height width"]) -> None:
+    """A patch of another ground with a wavy, frayed outline; streets run over it."""
+    stencil = canvas.stencil(blob.pose, blob.length / 2 * 1.4, blob.width / 2 * 1.4)
+    if stencil is None:
+        return
+    along, across = stencil.along / np.float32(blob.length / 2), stencil.across / np.float32(blob.width / 2)
+    bearing, (phase, swing) = np.arctan2(across, along), blob.lobes
+    outline = 1 + swing * (np.sin(2 * bearing + phase) + 0.5 * np.sin(3 * bearing - 2 * phase))
+    frayed = np.minimum(outline, 1.25) + FRAYED[blob.material] * drift[stencil.at]
+    where = (np.hypot(along, across) < frayed) & ~np.isin(canvas.material[stencil.at], STREET)
+    canvas.paint(stencil, where, blob.material, blob.spectrum)
+
+
 def draw_building(canvas: Canvas, building: Building) -> None:
-    """A roof of one shape over a rectangle, level on sloping ground; a chimney where there is one."""
+    """A roof of one shape over a rectangle, level on sloping ground, where nothing higher is; what lies on it."""
     half = building.length / 2, building.width / 2
     stencil = canvas.stencil(building.pose, *half)
     if stencil is None:
         return
-    where = _within(stencil, *half)
-    heights = roof_heights(building, stencil)
-    shade = _tile_rows(building, stencil, canvas.gsd)
-    base = canvas.ground[canvas.pixel(building.pose.down, building.pose.right)]
+    foot = building.foot or building.pose
+    base = canvas.ground[canvas.pixel(foot.down, foot.right)]
+    elevation = base + roof_heights(building, stencil)
+    where = _within(stencil, *half) & (elevation > canvas.surface[stencil.at])
+    shade = _ripples(stencil.across, building.rows, canvas.gsd)
     canvas.paint(stencil, where, Material.ROOF, building.spectrum, shade)
-    canvas.lift(stencil, where, base + heights)
+    canvas.lift(stencil, where, elevation)
+    for patch in building.patches:
+        _draw_patch(canvas, building.pose, patch)
     if building.chimney is not None:
         _draw_chimney(canvas, building, building.chimney, base)
 
@@ -69,11 +94,24 @@ def roof_heights(building: Building, stencil: Stencil) -> Float32[np.ndarray, "h
     return (building.eave + building.pitch * np.maximum(inwards, 0)).astype(np.float32)
 
 
-def _tile_rows(building: Building, stencil: Stencil, gsd: float) -> Float32[np.ndarray, "height width"] | None:
-    """The rows of a pitched roof's tiles, where pixels are small enough to show them."""
-    if building.roof is Roof.FLAT or gsd > TILE_ROW_M / 2.5:
+def _ripples(
+    across: Float32[np.ndarray, "height width"], rows: float, gsd: float
+) -> Float32[np.ndarray, "height width"] | None:
+    """The light and dark of rows so many metres apart, where pixels are small enough to show them."""
+    if gsd > rows / 2.5:
         return None
-    return 1 + np.float32(0.06) * np.sin(stencil.across * np.float32(2 * pi / TILE_ROW_M))
+    return 1 + np.float32(0.06) * np.sin(across * np.float32(2 * pi / rows))
+
+
+def _draw_patch(canvas: Canvas, house: Pose, patch: Patch) -> None:
+    """Something on a roof, lifted above what is there."""
+    half = patch.length / 2, patch.width / 2
+    stencil = canvas.stencil(house.moved(patch.along, patch.across), *half)
+    if stencil is None:
+        return
+    where = _within(stencil, *half) & (canvas.material[stencil.at] == Material.ROOF)
+    canvas.paint(stencil, where, Material.ROOF, patch.spectrum)
+    canvas.lift(stencil, where, canvas.surface[stencil.at] + np.float32(patch.rise))
 
 
 def _draw_chimney(canvas: Canvas, building: Building, at: float, base: np.float32) -> None:
@@ -123,11 +161,12 @@ def draw_tree(canvas: Canvas, tree: Tree, clumps: Float32[np.ndarray, "height wi
     out = np.hypot(stencil.along, stencil.across) / (tree.radius * outline) * (1 - 0.09 * rough)
     rise = 1 - out if tree.conifer else np.sqrt(np.maximum(0, 1 - out * out))
     foot = 0.12 if tree.conifer else 0.42
-    above = tree.height * (foot + (1 - foot) * rise) + (0.075 * tree.radius) * rough
+    above = tree.height * (foot + (1 - foot) * rise) + (0.05 * tree.radius) * rough
     elevation = (canvas.ground[canvas.pixel(tree.down, tree.right)] + above).astype(np.float32)
     where = (out < 1) & (elevation > canvas.surface[stencil.at])
     shade = np.maximum(0.5, 1 + 0.14 * rough).astype(np.float32)
-    canvas.paint(stencil, where, Material.CROWN, tree.spectrum, shade)
+    material = Material.CROWN if tree.height > SHRUB_M else Material.HEDGE
+    canvas.paint(stencil, where, material, tree.spectrum, shade)
     canvas.lift(stencil, where, elevation)
 
 

@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float32
+from scipy import ndimage
 
 
 def value_noise(rng: np.random.Generator, shape: tuple[int, int], cell: float) -> Float32[np.ndarray, "height width"]:
-    """Random numbers (mean 0, deviation about 1) on a lattice of `cell` pixels, joined smoothly.
+    """Random numbers (mean 0, deviation about 1) that change over some `cell` pixels, alike in all directions.
 
-    A cell of one pixel or less gives white noise. The lattice is shifted at random.
+    A cell of one pixel or less gives white noise. A lattice, shifted at random, is joined smoothly; that of larger
+    cells is finer and smoothed first, so that it does not show.
     """
     if cell <= 1:
         return rng.standard_normal(shape, dtype=np.float32)
+    if cell > 3:
+        return _joined(rng, shape, cell / 2, smooth=0.85) * np.float32(3.25)
+    return _joined(rng, shape, cell, smooth=0.0) * np.float32(1.35)
+
+
+def _joined(
+    rng: np.random.Generator, shape: tuple[int, int], cell: float, smooth: float
+) -> Float32[np.ndarray, "height width"]:
+    """A lattice of normal numbers, smoothed by so many of its steps, joined between its points."""
     height, width = shape
     start = rng.random(2) * cell
     lattice = rng.standard_normal((int(height / cell) + 3, int(width / cell) + 3), dtype=np.float32)
+    if smooth:
+        lattice = ndimage.gaussian_filter(lattice, smooth, mode="wrap")
     below, weight = _steps(height, cell, float(start[0]))
     rows = lattice[below] * (1 - weight)[:, None] + lattice[below + 1] * weight[:, None]
     left, weight = _steps(width, cell, float(start[1]))
-    field = rows[:, left] * (1 - weight) + rows[:, left + 1] * weight
-    return field * np.float32(1.35)  # joining takes away about a quarter of the deviation
+    return rows[:, left] * (1 - weight) + rows[:, left + 1] * weight
 
 
 def _steps(count: int, cell: float, start: float) -> tuple[np.ndarray, Float32[np.ndarray, " count"]]:

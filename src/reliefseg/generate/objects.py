@@ -18,7 +18,10 @@ class Roof(Enum):
 
 
 class Surface(NamedTuple):
-    """A rectangle of another surface: a drive, a terrace, a bed, a hedge, a pool, a container. Metres."""
+    """A rectangle of another surface: a drive, a terrace, a bed, a hedge, a pool, a container. Metres.
+
+    `rows` is the distance of the plough's or mower's rows along it, 0 where there are none.
+    """
 
     pose: Pose
     length: float
@@ -26,11 +29,36 @@ class Surface(NamedTuple):
     material: Material
     spectrum: Spectrum
     height: float = 0.0
+    rows: float = 0.0
+
+
+class Blob(NamedTuple):
+    """A roundish patch of ground or water, metres; `lobes` (phase, swing) make its outline uneven."""
+
+    pose: Pose
+    length: float
+    width: float
+    lobes: tuple[float, float]
+    material: Material
+    spectrum: Spectrum
+
+
+class Patch(NamedTuple):
+    """Something on a roof, in the building's frame: solar panels, a skylight, an air conditioner. Metres above it."""
+
+    along: float
+    across: float
+    length: float
+    width: float
+    spectrum: Spectrum
+    rise: float = 0.0
 
 
 class Building(NamedTuple):
-    """A rectangular house. Metres; `pitch` is metres up per metre in, the ridge runs along the long axis of `pose`.
+    """A rectangular house or a wing of one. Metres; `pitch` is metres up per metre in.
 
+    The ridge runs along the long axis of `pose`. It stands level on the ground at `foot`, by default its own middle;
+    where wings overlap, the higher roof is seen. `rows` is the distance of tile rows or metal seams, 0 for none.
     `chimney` says where on the ridge one stands, −0.5 … 0.5 of the length; None: there is none.
     """
 
@@ -42,6 +70,9 @@ class Building(NamedTuple):
     pitch: float
     spectrum: Spectrum
     chimney: float | None = None
+    foot: Pose | None = None
+    rows: float = 0.0
+    patches: tuple[Patch, ...] = ()
 
 
 class Car(NamedTuple):
@@ -71,6 +102,7 @@ class Tree(NamedTuple):
 class TownPlan(NamedTuple):
     """Everything that stands in a town, in the order it is drawn: later things cover earlier ones."""
 
+    blobs: list[Blob]
     surfaces: list[Surface]
     cars: list[Car]
     buildings: list[Building]

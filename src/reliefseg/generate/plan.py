@@ -2,40 +2,50 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from bisect import bisect
+from collections.abc import Callable, Iterator
 from math import pi
 from typing import NamedTuple
 
 import numpy as np
 
 from reliefseg.generate.character import Character
+from reliefseg.generate.country import (
+    fill_compounds,
+    fill_farms,
+    fill_fields,
+    fill_park,
+    fill_waste,
+    fill_water,
+    fill_wood,
+)
+from reliefseg.generate.dense import fill_halls, fill_perimeter, fill_slabs, fill_square
 from reliefseg.generate.draft import Draft, Plot
+from reliefseg.generate.looks import BlockKind, Look
 from reliefseg.generate.objects import TownPlan
-from reliefseg.generate.plots import fill_courts, fill_halls, fill_houses, fill_park, fill_terraces
+from reliefseg.generate.plots import fill_courts, fill_houses, fill_terraces
+from reliefseg.generate.spectra import Material
 from reliefseg.generate.streets import Lines, Pose, StreetNet
 
 CAR_PITCH_M = 6.0
 """Room that a parked car takes along the kerb, metres."""
-
-
-class BlockKind(Enum):
-    """What a block is used for."""
-
-    HOUSES = 0
-    TERRACES = 1
-    COURTS = 2
-    HALLS = 3
-    PARK = 4
-
-
-PAVED_KINDS = (BlockKind.HALLS,)
-"""Blocks whose open ground is asphalt."""
-FILLERS = {
+LONGEST_M = 260.0
+"""Blocks are not joined beyond this length, metres."""
+FILLERS: dict[BlockKind, Callable[[Draft, Plot], None]] = {
     BlockKind.HOUSES: fill_houses,
     BlockKind.TERRACES: fill_terraces,
     BlockKind.COURTS: fill_courts,
     BlockKind.HALLS: fill_halls,
     BlockKind.PARK: fill_park,
+    BlockKind.PERIMETER: fill_perimeter,
+    BlockKind.SLABS: fill_slabs,
+    BlockKind.FIELDS: fill_fields,
+    BlockKind.FARMS: fill_farms,
+    BlockKind.COMPOUNDS: fill_compounds,
+    BlockKind.WASTE: fill_waste,
+    BlockKind.WATER: fill_water,
+    BlockKind.SQUARE: fill_square,
+    BlockKind.WOOD: fill_wood,
 }
 
 
@@ -51,27 +61,43 @@ def plan_town(rng: np.random.Generator, streets: StreetNet, character: Character
     """Plans all blocks and streets that touch a square reaching `half_m` metres from the centre each way."""
     draft = Draft(rng, character, streets, half_m)
     kinds: dict[tuple[int, int], BlockKind] = {}
-    for i in range(len(streets.cross.at) - 1):
-        for j in range(len(streets.long.at) - 1):
-            kinds[i, j] = draw_kind(rng, character.density)
-            plot = block_plot(streets, i, j)
-            if draft.sees_plot(plot):
-                FILLERS[kinds[i, j]](draft, plot)
+    for j in range(len(streets.long.at) - 1):
+        for start, stop in joined_blocks(streets, j):
+            kind = draw_kind(rng, character.look)
+            kinds |= {(i, j): kind for i in range(start, stop)}
+            plot = block_plot(streets, start, stop, j)
+            if min(plot.length, plot.depth) > 8 and draft.sees_plot(plot):
+                FILLERS[kind](draft, plot)
     line_streets(draft, streets)
     return Town(streets, kinds, draft.plan)
 
 
-def draw_kind(rng: np.random.Generator, density: float) -> BlockKind:
-    """What a block is used for; the denser the town, the more slabs and the fewer gardens."""
-    weights = np.array([1.25 - density, 0.45, 0.15 + 0.75 * density, 0.08 + 0.2 * density, 0.14])
-    return BlockKind(int(rng.choice(len(weights), p=weights / weights.sum())))
+def joined_blocks(streets: StreetNet, j: int) -> Iterator[tuple[int, int]]:
+    """Cross streets that bound each block of row `j`, first and last.
+
+    Puts back into `streets.gone` the pieces without which a block would be longer than `LONGEST_M`.
+    """
+    at, start = streets.cross.at, 0
+    for i in range(1, len(at)):
+        last = i == len(at) - 1
+        if not last and at[i + 1] - at[start] > LONGEST_M:
+            streets.gone[i, j] = False
+        if last or not streets.gone[i, j]:
+            yield start, i
+            start = i
 
 
-def block_plot(streets: StreetNet, i: int, j: int) -> Plot:
-    """The ground between cross streets i and i + 1 and long streets j and j + 1, without pavements."""
+def draw_kind(rng: np.random.Generator, look: Look) -> BlockKind:
+    """What a block is used for in this kind of town."""
+    weights = np.array(list(look.kinds.values()), float)
+    return list(look.kinds)[int(rng.choice(len(weights), p=weights / weights.sum()))]
+
+
+def block_plot(streets: StreetNet, start: int, stop: int, j: int) -> Plot:
+    """The ground between two cross streets and the long streets j and j + 1, without pavements."""
     cross, long = streets.cross, streets.long
     return Plot(
-        cross.at[i] + cross.reach(i), cross.at[i + 1] - cross.reach(i + 1),
+        cross.at[start] + cross.reach(start), cross.at[stop] - cross.reach(stop),
         long.at[j] + long.reach(j), long.at[j + 1] - long.reach(j + 1),
     )  # fmt: skip
 
@@ -103,16 +129,24 @@ class Kerb(NamedTuple):
         """Positions along the street, so many metres apart, each moved on by up to `jitter`; none on crossings."""
         regular = np.arange(self.others.at[0], self.others.at[-1], spacing)
         moved = (regular + rng.uniform(0, jitter, len(regular))).tolist()
-        return [along for along in moved if not self.others.middle_of(along)]
+        return [along for along in moved if not self.others.middle_of(along) and not self._gone(along)]
+
+    def _gone(self, along: float) -> bool:
+        """Whether the street has no piece there."""
+        if self.lines is self.streets.long:
+            return False
+        return bool(self.streets.gone[self.number, max(0, bisect(self.others.at, along) - 1)])
 
 
 def _line_one(draft: Draft, kerb: Kerb) -> None:
     rng, half = draft.rng, kerb.lines.half[kerb.number]
     planted, spacing = rng.random() < 0.4, rng.uniform(8, 15)
     for side in (-1, 1):
-        parked = draft.character.parked * rng.uniform(0.3, 1.5) * (half > 2.7 or side > 0)
+        parked = draft.character.parked * rng.uniform(0.3, 1.5) * (half < 6 and (half > 2.7 or side > 0))
         _add_cars(draft, kerb, side * (half - 1.05), kerb.places(rng, CAR_PITCH_M, 0.9), parked)
-        _add_cars(draft, kerb, side * half * 0.4, kerb.places(rng, 45, 40), 0.25)
+        _mend(draft, kerb, side * half * 0.5, half)
+        for lane in (0.4,) if half < 6 else (0.25, 0.5, 0.75):
+            _add_cars(draft, kerb, side * half * lane, kerb.places(rng, 45, 40), 0.3)
         if planted:
             _plant_row(draft, kerb, side * (half + 0.7 * kerb.lines.pavement[kerb.number]), spacing)
 
@@ -123,6 +157,16 @@ def _add_cars(draft: Draft, kerb: Kerb, side: float, places: list[float], share:
         if draft.rng.random() < share:
             turned = pi * int(draft.rng.random() < 0.5) + draft.rng.normal(0, 0.02)
             draft.add_car(kerb.pose(along, side).moved(0, 0, turned))
+
+
+def _mend(draft: Draft, kerb: Kerb, side: float, half: float) -> None:
+    """Patches of newer or older asphalt where the street was dug up."""
+    rng = draft.rng
+    for along in kerb.places(rng, 30, 29):
+        if rng.random() < 0.25:
+            size = rng.uniform(1, 14), rng.uniform(0.6, half * 0.9)
+            shade = draft.character.asphalt.varied(rng, 0.14, 0.01)
+            draft.add_surface(kerb.pose(along, side), *size, Material.ASPHALT, shade)
 
 
 def _plant_row(draft: Draft, kerb: Kerb, side: float, spacing: float) -> None:

@@ -1,23 +1,21 @@
-"""Fills plots of ground: detached houses, terraces, slabs round courts, halls with car parks, parks."""
+"""Fills plots where people live: detached houses, terraces, blocks of flats on lawns."""
 
 from __future__ import annotations
 
 from math import pi
 
-import numpy as np
-
+from reliefseg.generate.dense import container, stalls
 from reliefseg.generate.draft import Draft, Parcel, Plot, parcels
 from reliefseg.generate.objects import Building, Roof
-from reliefseg.generate.spectra import SHEET_STEEL, SOIL, WATER, Material
+from reliefseg.generate.roofs import STOREY_M, TILE_ROW_M, add_flat, add_roofed, add_wing
+from reliefseg.generate.spectra import POOL, SOIL, Material
 from reliefseg.generate.streets import Pose
-
-STOREY_M = 2.8
-"""Height of a storey, metres."""
 
 
 def fill_houses(draft: Draft, plot: Plot) -> None:
     """Detached houses with gardens, drives and garages."""
-    for parcel in parcels(draft.rng, plot, 12.5, 21):
+    least = draft.rng.uniform(12.5, 19)
+    for parcel in parcels(draft.rng, plot, least, 1.6 * least):
         if draft.rng.random() < 0.93:
             _detached(draft, parcel)
         else:
@@ -26,6 +24,7 @@ def fill_houses(draft: Draft, plot: Plot) -> None:
             edge = draft.on(parcel, parcel.p1, parcel.depth * 0.62)
             _hedge(draft, edge.moved(0, 0, pi / 2), parcel.depth * 0.7)
     draft.scatter_trees(plot, 105, 2.6)
+    draft.scatter_shrubs(plot, 160)
 
 
 def _detached(draft: Draft, parcel: Parcel) -> None:
@@ -43,15 +42,20 @@ def _detached(draft: Draft, parcel: Parcel) -> None:
 
 
 def _house(draft: Draft, pose: Pose, length: float, width: float) -> None:
-    """One or two storeys under a roof of any shape, its ridge along the street or towards it."""
+    """One or two storeys under a roof of any shape, its ridge along the street or towards it; at times with a wing."""
     rng = draft.rng
-    roof = (Roof.FLAT, Roof.GABLE, Roof.HIP)[rng.choice(3, p=(0.16, 0.6, 0.24))]
     eave = 0.5 + STOREY_M * int(rng.integers(1, 3)) + rng.uniform(0, 0.5)
-    spectrum = draft.flat_roof() if roof is Roof.FLAT else draft.tile_roof()
-    chimney = rng.uniform(-0.35, 0.35) if roof is not Roof.FLAT and rng.random() < 0.75 else None
-    if rng.random() < 0.3:
-        pose, length, width = pose.moved(0, 0, pi / 2), width, length
-    draft.add_building(Building(pose, length, width, eave, roof, rng.uniform(0.45, 1.0), spectrum, chimney))
+    if rng.random() < draft.character.flat_share:
+        add_flat(draft, pose, length, width, eave + 0.3, draft.flat_roof())
+        if rng.random() < 0.3:
+            add_flat(draft, pose.moved(length * 0.2, 0), length * 0.5, width * 0.8, eave + 3.0, draft.flat_roof())
+    elif rng.random() < 0.25:
+        add_wing(draft, pose, length, min(width, 8.5), eave, rng.uniform(1.5, 4))
+    else:
+        turned = pi / 2 * int(rng.random() < 0.3)
+        roof = Roof.GABLE if rng.random() < 0.7 else Roof.HIP
+        sides = (width, length) if turned else (length, width)
+        add_roofed(draft, pose.moved(0, 0, turned), *sides, eave, roof)
 
 
 def _drive(draft: Draft, parcel: Parcel, start: float, stop: float, setback: float) -> None:
@@ -63,7 +67,7 @@ def _drive(draft: Draft, parcel: Parcel, start: float, stop: float, setback: flo
     draft.add_paving(pose, length, width)
     if has_garage:
         garage = draft.on(parcel, middle, length + 3.1).moved(0, 0, pi / 2)
-        draft.add_building(Building(garage, 6.2, width, 2.7, Roof.FLAT, 0.0, draft.flat_roof()))
+        add_flat(draft, garage, 6.2, width, 2.7, draft.flat_roof())
     if length > 5.2 and rng.random() < 0.5:
         draft.add_car(draft.on(parcel, middle, length - 2.6).moved(0, rng.normal(0, 0.1), pi / 2))
 
@@ -79,7 +83,7 @@ def _garden(draft: Draft, parcel: Parcel, middle: float, behind: float) -> None:
     if room > 9 and rng.random() < 0.1:
         pool = draft.on(parcel, middle, behind + room * 0.55)
         draft.add_surface(pool, 7.5, 4.2, Material.CLUTTER, draft.character.pavement)
-        draft.add_surface(pool, 6.5, 3.2, Material.CLUTTER, WATER.varied(rng, 0.1, 0.05))
+        draft.add_surface(pool, 6.5, 3.2, Material.CLUTTER, POOL.varied(rng, 0.1, 0.05))
     elif room > 6 and rng.random() < 0.3:
         corner = draft.on(parcel, parcel.p0 + 2.6, parcel.depth - 2.0)
         draft.add_building(Building(corner, 3.4, 2.6, 2.3, Roof.GABLE, 0.35, draft.tile_roof()))
@@ -101,6 +105,7 @@ def fill_terraces(draft: Draft, plot: Plot) -> None:
     for row in parcels(draft.rng, plot, 30, 50):
         _terrace(draft, row)
     draft.scatter_trees(plot, 95, 2.2)
+    draft.scatter_shrubs(plot, 160)
 
 
 def _terrace(draft: Draft, row: Parcel) -> None:
@@ -114,7 +119,8 @@ def _terrace(draft: Draft, row: Parcel) -> None:
         pose = draft.on(row, p, setback + width / 2)
         shade = colour.varied(rng, 0.07, 0.02) if rng.random() < 0.85 else draft.tile_roof()
         chimney = -0.45 if rng.random() < 0.6 else None
-        draft.add_building(Building(pose, unit + 0.4, width, eave + step * (k % 2), Roof.GABLE, pitch, shade, chimney))
+        own = eave + step * (k % 2)
+        draft.add_building(Building(pose, unit + 0.4, width, own, Roof.GABLE, pitch, shade, chimney, rows=TILE_ROW_M))
         _narrow_garden(draft, row, p, setback + width, unit)
 
 
@@ -126,9 +132,7 @@ def _narrow_garden(draft: Draft, row: Parcel, p: float, behind: float, unit: flo
     if rng.random() < 0.35:
         _hedge(draft, draft.on(row, p + unit / 2, behind + 3.5).moved(0, 0, pi / 2), 6.5)
     if row.depth > behind + 8 and rng.random() < 0.3:
-        draft.add_building(
-            Building(draft.on(row, p, row.depth - 1.6), 3.0, 2.4, 2.3, Roof.FLAT, 0.0, draft.flat_roof())
-        )
+        add_flat(draft, draft.on(row, p, row.depth - 1.6), 3.0, 2.4, 2.3, draft.flat_roof())
 
 
 def fill_courts(draft: Draft, plot: Plot) -> None:
@@ -136,20 +140,17 @@ def fill_courts(draft: Draft, plot: Plot) -> None:
     for row in parcels(draft.rng, plot, 24, 42):
         _flats(draft, row)
     draft.scatter_trees(plot, 90, 3.1)
+    draft.scatter_shrubs(plot, 70)
 
 
 def _flats(draft: Draft, row: Parcel) -> None:
     rng = draft.rng
     width, setback = min(rng.uniform(10.5, 13.5), row.depth - 5), rng.uniform(0.5, 4)
     length = row.width - rng.uniform(3, 8)
-    roof = (Roof.FLAT, Roof.GABLE, Roof.HIP)[rng.choice(3, p=(0.55, 0.31, 0.14))]
-    eave = 0.8 + STOREY_M * int(rng.integers(3, 6))
+    eave = 0.8 + STOREY_M * max(2, round(rng.uniform(*draft.character.look.storeys)))
     pose = draft.on(row, (row.p0 + row.p1) / 2, setback + width / 2)
-    spectrum = draft.flat_roof() if roof is Roof.FLAT else draft.tile_roof()
-    draft.add_building(Building(pose, length, width, eave, roof, rng.uniform(0.35, 0.7), spectrum))
-    if roof is Roof.FLAT and rng.random() < 0.8:
-        lift = pose.moved(rng.uniform(-0.3, 0.3) * length, 0)
-        draft.add_building(Building(lift, 4.2, 3.4, eave + 2.4, Roof.FLAT, 0.0, spectrum.varied(rng, 0.2, 0.03)))
+    flat = rng.random() < 0.25 + draft.character.flat_share
+    add_roofed(draft, pose, length, width, eave, Roof.FLAT if flat else (Roof.GABLE, Roof.HIP)[rng.integers(2)])
     room = row.depth - setback - width
     if room > 7.5 and rng.random() < 0.65:
         _car_park(draft, row, setback + width + 2 + (room - 2) / 2, length * rng.uniform(0.4, 0.8))
@@ -160,59 +161,6 @@ def _car_park(draft: Draft, row: Parcel, inwards: float, length: float) -> None:
     rng, middle = draft.rng, (row.p0 + row.p1) / 2
     pose = draft.on(row, middle, inwards)
     draft.add_surface(pose, length, 5.6, Material.PAVING, draft.character.asphalt.varied(rng, 0.12, 0.03))
-    _stalls(draft, pose, length - 3, draft.character.parked + 0.25)
+    stalls(draft, pose, length - 3, draft.character.parked + 0.25)
     if rng.random() < 0.3:
-        box = pose.moved(length / 2 - 1.3, 0, pi / 2)
-        draft.add_surface(box, 4.5, 2.2, Material.CLUTTER, SHEET_STEEL.varied(rng, 0.25, 0.25), 2.3)
-
-
-def _stalls(draft: Draft, pose: Pose, length: float, taken: float) -> None:
-    """Cars side by side across a strip, 2.6 m each."""
-    count = int(length / 2.6)
-    for k in range(count):
-        if draft.rng.random() < taken:
-            at = pose.moved((k + 0.5) * 2.6 - length / 2, draft.rng.normal(0, 0.2))
-            draft.add_car(at.moved(0, 0, pi / 2 + pi * int(draft.rng.random() < 0.3) + draft.rng.normal(0, 0.02)))
-
-
-def fill_halls(draft: Draft, plot: Plot) -> None:
-    """A large flat hall, rows of parking cars beside it, a planted strip of lawn; the open ground is asphalt."""
-    rng = draft.rng
-    row = Parcel(plot.p0, plot.p1, plot.q0, 1, plot.depth)
-    length, width = plot.length * rng.uniform(0.45, 0.65) - 4, plot.depth - rng.uniform(6, 12)
-    _hall(draft, draft.on(row, plot.p0 + 3 + length / 2, plot.depth / 2), length, width)
-    left = plot.length - length - 8
-    for inwards in np.arange(6.0, plot.depth - 5, 8.5).tolist():
-        _stalls(draft, draft.on(row, plot.p1 - 2 - left / 2, inwards), left - 2, draft.character.parked + 0.15)
-    verge = draft.on(row, plot.p1 - 1.2, plot.depth / 2).moved(0, 0, pi / 2)
-    draft.add_surface(verge, plot.depth, 2.4, Material.LAWN, draft.character.lawn)
-    draft.scatter_trees(Plot(plot.p1 - 2, plot.p1 - 0.5, plot.q0, plot.q1), 500, 2.2)
-
-
-def _hall(draft: Draft, pose: Pose, length: float, width: float) -> None:
-    """A flat roof with a few vents on it."""
-    rng, eave, spectrum = draft.rng, draft.rng.uniform(5, 9.5), draft.flat_roof()
-    draft.add_building(Building(pose, length, width, eave, Roof.FLAT, 0.0, spectrum))
-    for _ in range(rng.integers(0, 7)):
-        vent = pose.moved(rng.uniform(-0.42, 0.42) * length, rng.uniform(-0.4, 0.4) * width)
-        draft.add_building(Building(vent, 2.2, 1.6, eave + 1.1, Roof.FLAT, 0.0, spectrum.varied(rng, 0.3, 0.05)))
-
-
-def fill_park(draft: Draft, plot: Plot) -> None:
-    """Meadow with a path, trees alone and in groups."""
-    rng = draft.rng
-    row = Parcel(plot.p0, plot.p1, plot.q0, 1, plot.depth)
-    path = draft.on(row, (plot.p0 + plot.p1) / 2, plot.depth * rng.uniform(0.3, 0.7))
-    draft.add_paving(path.moved(0, 0, rng.normal(0, 0.12)), plot.length, 2.4)
-    draft.scatter_trees(plot, 40, 3.5)
-    for _ in range(rng.poisson(4)):
-        _grove(draft, plot)
-
-
-def _grove(draft: Draft, plot: Plot) -> None:
-    """A group of four to eleven trees."""
-    rng, spread = draft.rng, draft.rng.uniform(3, 8)
-    middle = rng.uniform((plot.p0, plot.q0), (plot.p1, plot.q1))
-    for _ in range(rng.integers(4, 12)):
-        p, q = np.clip(middle + rng.normal(0, spread, 2), (plot.p0, plot.q0), (plot.p1, plot.q1)).tolist()
-        draft.add_tree(draft.streets.place(p, q), 3.2)
+        container(draft, pose.moved(length / 2 - 1.3, 0, pi / 2))

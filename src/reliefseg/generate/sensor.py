@@ -11,6 +11,8 @@ from reliefseg.generate.light import SKYLIGHT
 from reliefseg.generate.spectra import BANDS
 
 GAIN, GAMMA = 1.75, 0.66
+GREY = 0.17
+"""Light thrown back by a common town, averaged over its pixels and bands."""
 HAZE = {"nir": 0.5, "red": 0.8, "green": 1.0, "blue": 1.5}
 """How much of a scene's haze each band shows."""
 
@@ -24,19 +26,40 @@ def expose(
     rng: np.random.Generator,
 ) -> UInt8[np.ndarray, "bands height width"]:
     """The image, 1 … 255: light thrown back, blurred by the lens, with haze, noise and a camera's tone curve."""
-    planes = []
-    for plane, band in zip(albedo, bands, strict=True):
+    camera = character.camera
+    tones = np.empty_like(albedo)
+    for light, plane, band in zip(tones, albedo, bands, strict=True):
         sky = np.float32(min(0.45, SKYLIGHT[band] * character.ambient))
-        light = plane * (sunlight * (1 - sky) + skylight * sky)
-        ndimage.gaussian_filter(light, character.blur, output=light, truncate=2.5)
-        gain = np.float32(GAIN * character.exposure * character.balance[BANDS.index(band)])
-        tone = np.power(gain * light + np.float32(HAZE[band] * character.haze), np.float32(GAMMA * character.contrast))
-        noise = rng.standard_normal(tone.shape, dtype=np.float32) * np.float32(character.noise)
-        planes.append(np.clip(np.rint(255 * _shoulder(tone) + noise), 1, 255).astype(np.uint8))
-    return np.stack(planes)
+        np.multiply(plane, sunlight * (1 - sky) + skylight * sky, out=light)
+        ndimage.gaussian_filter(light, camera.blur, output=light, truncate=2.5)
+    opened = camera.exposure * (GREY / max(float(tones.mean()), 0.02)) ** camera.metering
+    for tone, band in zip(tones, bands, strict=True):
+        tone *= np.float32(GAIN * opened * camera.balance[BANDS.index(band)])
+        tone += np.float32(HAZE[band] * camera.haze)
+        np.power(tone, np.float32(GAMMA * camera.contrast), out=tone)
+    _saturate(tones, camera.saturation)
+    for tone in tones:
+        _sharpen(tone, camera.sharpening)
+        tone += rng.standard_normal(tone.shape, dtype=np.float32) * np.float32(camera.noise / 255)
+    return np.clip(np.rint(255 * _shoulder(tones)), 1, 255).astype(np.uint8)
 
 
-def _shoulder(tone: Float32[np.ndarray, "height width"]) -> Float32[np.ndarray, "height width"]:
+def _saturate(tones: Float32[np.ndarray, "bands height width"], share: float) -> None:
+    """Moves all bands away from their mean, or towards it."""
+    grey = tones.mean(0)
+    tones -= grey
+    tones *= np.float32(share)
+    tones += grey
+    np.maximum(tones, 0, out=tones)
+
+
+def _sharpen(tone: Float32[np.ndarray, "height width"], strength: float) -> None:
+    """An unsharp mask, as camera software and image services apply it."""
+    if strength > 0:
+        tone += np.float32(strength) * (tone - ndimage.gaussian_filter(tone, 1.2, truncate=2.5))
+
+
+def _shoulder(tone: Float32[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape"]:
     """A tone curve that bends before white, so that light roofs keep their texture."""
     over = np.maximum(0, tone - np.float32(0.7))
     return np.minimum(tone, np.float32(0.7)) + over / (1 + over / np.float32(0.3))

@@ -24,12 +24,15 @@ class GenerateSettings(BaseModel):
     """How many scenes; scene number `i` is the same however many there are."""
     size: int = Field(1500, ge=64, le=8192)
     """Height and width of a scene, pixels."""
-    gsd: float = Field(0.09, ge=0.02, le=0.5)
+    gsd: float = Field(0.09, ge=0.02, le=2.0)
     """Ground sampling distance, metres a pixel."""
     seed: int = Field(0, ge=0, lt=2**63)
     """Another seed gives other towns."""
     bands: Literal["nir red green", "red green blue"] = "nir red green"
     """Bands of the images, in the files' order."""
+
+    label_shift: int = Field(0, ge=0, le=32)
+    """Labels are moved against the image by up to so many pixels down and right, drawn for each scene."""
 
     @property
     def band_names(self) -> tuple[str, ...]:

@@ -6,8 +6,9 @@ from math import atan, cos, pi, sin
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Shaped
+from jaxtyping import Bool, Float32, Shaped
 
+from reliefseg.generate.looks import Look, Span
 from reliefseg.generate.spectra import Spectrum
 
 
@@ -68,7 +69,8 @@ class StreetNet(NamedTuple):
     """Streets in their own coordinates: p along the long streets, q across them, metres.
 
     The straight frame (u, v) is the scene's, turned by `angle` about its centre. Long streets lie at constant
-    q = v + swing(u), cross streets at constant p = u + swing(v).
+    q = v + swing(u), cross streets at constant p = u + swing(v). Where `gone` is true, a cross street has no piece
+    between a long street and the next.
     """
 
     angle: float
@@ -76,8 +78,8 @@ class StreetNet(NamedTuple):
     bend_q: Wave
     long: Lines
     cross: Lines
-    markings: tuple[bool, ...]
     tints: tuple[float, ...]
+    gone: Bool[np.ndarray, "cross long"]
 
     def place(self, p: float, q: float) -> Pose:
         """The pose at street coordinates, its long axis along the long streets."""
@@ -115,38 +117,46 @@ def nearest_line(lines: Lines, position: Float32[np.ndarray, "height width"]) ->
     return Nearest(interval, line, np.minimum(np.abs(before), np.abs(after)))
 
 
-def draw_streets(rng: np.random.Generator, reach: float, density: float) -> StreetNet:
-    """Draws a net that covers a circle of `reach` metres: blocks of 36 … 62 m by 65 … 130 m."""
-    closer = 1 - 0.12 * density
-    long = _draw_lines(rng, reach, 38 * closer, 62 * closer)
-    cross = _draw_lines(rng, reach, 65, 130)
+def draw_streets(rng: np.random.Generator, reach: float, look: Look) -> StreetNet:
+    """Draws a net that covers a circle of `reach` metres, as this kind of town has it."""
+    long, cross = _draw_lines(rng, reach, look, look.across), _draw_lines(rng, reach, look, look.along)
+    if rng.random() < look.big_roads:
+        long = _broadened(rng, long)
     return StreetNet(
         angle=rng.uniform(0, pi),
-        bend_p=_draw_wave(rng),
-        bend_q=_draw_wave(rng),
+        bend_p=_draw_wave(rng, 0.6 * look.steepest),
+        bend_q=_draw_wave(rng, look.steepest),
         long=long,
         cross=cross,
-        markings=tuple((np.array(long.half) > 3.1).tolist()),
-        tints=tuple(rng.normal(0, 0.10, len(long.at) + len(cross.at)).tolist()),
+        tints=tuple(rng.normal(0, 0.12, len(long.at) + len(cross.at)).tolist()),
+        gone=rng.random((len(cross.at), len(long.at))) < look.gone,
     )
 
 
-def _draw_wave(rng: np.random.Generator) -> Wave:
-    length = rng.uniform(180, 420)
-    steepest = rng.uniform(0, 0.22) * (rng.random() < 0.7)
+def _draw_wave(rng: np.random.Generator, most: float) -> Wave:
+    length = rng.uniform(150, 420)
+    steepest = rng.uniform(0, most) * (rng.random() < 0.75)
     return Wave(steepest * length / (2 * pi), 2 * pi / length, rng.uniform(0, 2 * pi))
 
 
-def _draw_lines(rng: np.random.Generator, reach: float, least: float, most: float) -> Lines:
-    """Lines from beyond −reach to beyond +reach, at distances between `least` and `most` metres."""
+def _draw_lines(rng: np.random.Generator, reach: float, look: Look, apart: Span) -> Lines:
+    """Lines from beyond −reach to beyond +reach; one in five is a main street, a third wider."""
     beyond = reach + 70
-    position = -beyond - rng.uniform(0, most)
+    position = -beyond - rng.uniform(0, apart.most)
     at = [position]
     while at[-1] < beyond:
-        at.append(at[-1] + rng.uniform(least, most))
-    main = rng.random(len(at)) < 0.25
-    half = np.where(main, rng.uniform(3.3, 5.0, len(at)), rng.uniform(2.4, 3.3, len(at)))
-    return Lines(tuple(at), tuple(half.tolist()), tuple(rng.uniform(1.2, 2.6, len(at)).tolist()))
+        at.append(at[-1] + rng.uniform(*apart))
+    main = rng.random(len(at)) < 0.2
+    half = rng.uniform(*look.half, len(at)) * np.where(main, 1.35, 1.0)
+    return Lines(tuple(at), tuple(half.tolist()), tuple(rng.uniform(*look.pavement, len(at)).tolist()))
+
+
+def _broadened(rng: np.random.Generator, lines: Lines) -> Lines:
+    """The lines with one near the middle made a road of four to six lanes."""
+    middle = len(lines.at) // 2 + int(rng.integers(-1, 2))
+    half = list(lines.half)
+    half[middle] = rng.uniform(6.5, 11.0)
+    return lines._replace(half=tuple(half))
 
 
 def tinted(spectrum: Spectrum, tint: float) -> Spectrum:

@@ -1,4 +1,4 @@
-"""Prediction of whole scenes: windows at the model's working scale, blended, brought back to the scene's grid."""
+"""Prediction of scenes held in memory: what validation and notebooks need."""
 
 from __future__ import annotations
 
@@ -7,21 +7,24 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float32, UInt8
-from torch import Tensor
 
 from reliefseg.export import ModelSpec
-from reliefseg.hardware import placed
-from reliefseg.inference.windows import blending_weights, windows
+from reliefseg.inference.assembly import Blocks
+from reliefseg.inference.blocks import most_probable
+from reliefseg.inference.computing import Computed, Job, Workers
+from reliefseg.inference.engines import TorchEngine
+from reliefseg.inference.plan import Piece, Plan
+from reliefseg.inference.source import ArraySource
+from reliefseg.inference.store import MemoryStore
 from reliefseg.networks import U2Net
-from reliefseg.raster import IGNORE_INDEX, Scene
-from reliefseg.tiles import Boxes, SceneArrays, SceneBank, TileSettings, oversampling
+from reliefseg.raster import IGNORE_INDEX, Scene, Window
+from reliefseg.tiles import SceneArrays
 from reliefseg.tiles.loading import read_scene
 
 
 class ScenePredictor:
-    """A network with all it takes to run it on whole scenes."""
+    """A network with all it takes to run it on whole scenes, by the plan that `predict` has for scenes on disk."""
 
     def __init__(
         self,
@@ -33,7 +36,8 @@ class ScenePredictor:
         precision: torch.dtype = torch.float32,
     ):
         self.spec, self.batch, self.device, self.precision = spec, batch, torch.device(device), precision
-        self.network = placed(network, self.device).eval()
+        self.network = network
+        self.engine = TorchEngine(spec, network, device, precision)
 
     def read(self, scene: Scene, depth: Path | None, *, with_labels: bool = False) -> SceneArrays:
         """The scene's bands as the model wants them."""
@@ -44,6 +48,11 @@ class ScenePredictor:
             with_labels=with_labels,
             reference_gsd=self.spec.reference_gsd,
         )
+
+    def plan(self, height: int, width: int, relative_gsd: float) -> Plan:
+        """How a scene of this size is computed."""
+        scale = self.spec.working_scale * relative_gsd
+        return Plan.of(height, width, scale, window=self.spec.window, margin=self.spec.margin, batch=self.batch)
 
     def class_ids(
         self, arrays: SceneArrays, progress: Callable[[int, int], None] = lambda done, of: None
@@ -56,57 +65,24 @@ class ScenePredictor:
         probabilities: Float32[np.ndarray, "classes h w"], arrays: SceneArrays
     ) -> UInt8[np.ndarray, "h w"]:
         """Probabilities made into class ids; 255 where the scene is not valid."""
-        best = probabilities.argmax(axis=0).astype(np.uint8)
+        best = most_probable(probabilities)
         best[~arrays.valid] = IGNORE_INDEX
         return best
 
     def probabilities(
         self, arrays: SceneArrays, progress: Callable[[int, int], None] = lambda done, of: None
     ) -> Float32[np.ndarray, "classes h w"]:
-        """Class probabilities on the scene's own grid; they sum to one."""
+        """Class probabilities on the scene's own grid; where it is valid they sum to one, within 1e-4."""
         height, width = arrays.valid.shape
-        scale = self.spec.working_scale * arrays.relative_gsd
-        rows, cols = max(1, round(height * scale)), max(1, round(width * scale))
-        at_scale = self._blended(arrays, rows, cols, progress)
-        if (rows, cols) == (height, width):
-            return at_scale.numpy()
-        resized = F.interpolate(at_scale[None], (height, width), mode="bilinear", align_corners=False)[0]
-        return (resized / resized.sum(dim=0)).numpy()
+        plan = self.plan(height, width, arrays.relative_gsd)
+        store = MemoryStore()
+        job = Job(plan, ArraySource(arrays), self.engine, self.spec.normalisation)
 
-    def _blended(
-        self, arrays: SceneArrays, rows: int, cols: int, progress: Callable[[int, int], None]
-    ) -> Float32[Tensor, "classes rows cols"]:
-        window, margin = self.spec.window, self.spec.margin
-        height, width = arrays.valid.shape
-        places = windows(rows, cols, window, margin)
-        down, across = height / rows, width / cols
-        boxes = Boxes.of_windows([0] * len(places), places)
-        boxes = Boxes(
-            boxes.scene, boxes.top * down, boxes.left * across, boxes.height * down, boxes.width * across,
-            boxes.flip_rows, boxes.flip_cols, boxes.transpose,
-        )  # fmt: skip
-        classes = len(self.spec.classes)
-        bank = SceneBank([arrays], classes, self.spec.normalisation, TileSettings(size=window), self.device)
-        weights = torch.from_numpy(blending_weights(window, margin))
-        total, weight = torch.zeros(classes, rows, cols), torch.zeros(rows, cols)
-        for first in range(0, len(places), self.batch):
-            some = slice(first, first + self.batch)
-            tiles = bank.tiles(boxes[some], window, oversample=oversampling(max(down, across)))
-            for place, found in zip(places[some], self._tile_probabilities(tiles), strict=True):
-                inside = place.clipped(rows, cols)
-                part = inside.shifted(-place.row, -place.col).slices
-                total[(slice(None), *inside.slices)] += found[(slice(None), *part)] * weights[part]
-                weight[inside.slices] += weights[part]
-            progress(min(first + self.batch, len(places)), len(places))
-        return total / weight
+        def keep(piece: Piece, computed: Computed) -> None:
+            store.keep(piece, computed)
+            progress(len(store), len(plan.pieces))
 
-    @torch.inference_mode()
-    def _tile_probabilities(self, tiles: Tensor) -> Float32[Tensor, "n classes window window"]:
-        reduced = self.precision != torch.float32
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=reduced):
-            logits = self.network.fused(tiles)
-        logits = logits.float()
-        if self.spec.loss == "softmax":
-            return logits.softmax(dim=1).cpu()
-        independent = logits.sigmoid()
-        return (independent / independent.sum(dim=1, keepdim=True).clamp(min=1e-12)).cpu()
+        workers = Workers(job, plan.pieces, keep)
+        with workers.running():
+            blocks = Blocks(plan, store, len(self.spec.classes), workers.wait)
+            return blocks.probabilities(Window(0, 0, plan.height, plan.width))

@@ -1,46 +1,88 @@
-"""How a scene is covered by windows, and how overlapping probabilities are blended."""
+"""Windows along one direction of the working grid, and the weights they are blended with."""
 
 from __future__ import annotations
 
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Float64
 
-from reliefseg.raster import Window
+OVERLAP = 8
+"""What windows keep overlaps by at least an eighth of it."""
 
 
-def starts(extent: int, window: int, margin: int) -> list[int]:
-    """First rows (or columns) of windows whose kept parts, the window less its margins, cover 0 … extent.
+@dataclass(frozen=True)
+class Axis:
+    """Windows of one size along `extent` network pixels, spread evenly.
 
-    Windows reach over the edge by the margin, so that the scene's own edge is kept too; they are spread evenly.
+    What they keep, the window less `margin` at either end, covers the extent exactly; the outermost windows reach
+    over the edge by their margin, all of them where the extent is shorter than what a window keeps.
     """
-    keep = window - 2 * margin
-    if keep <= 0:
-        raise ValueError(f"margin {margin} leaves nothing of a window of {window}; at most {(window - 1) // 2}")
-    if extent <= keep:
-        return [(extent - window) // 2]
-    overlap = keep // 4
-    count = -(-(extent - overlap) // (keep - overlap))
-    places = np.linspace(0, extent - keep, count)
-    return [int(p) - margin for p in places]
 
+    extent: int
+    window: int
+    margin: int
 
-def windows(height: int, width: int, window: int, margin: int) -> list[Window]:
-    """Windows covering a scene of this size, row by row."""
-    cols = starts(width, window, margin)
-    return [Window(row, col, window, window) for row in starts(height, window, margin) for col in cols]
+    def __post_init__(self) -> None:
+        if self.keep <= 0:
+            most = (self.window - 1) // 2
+            raise ValueError(f"margin {self.margin} leaves nothing of a window of {self.window}; at most {most}")
 
+    @property
+    def keep(self) -> int:
+        """What is kept of a window."""
+        return self.window - 2 * self.margin
 
-@lru_cache(maxsize=8)
-def blending_weights(window: int, margin: int) -> Float32[np.ndarray, "window window"]:
-    """Weight of every pixel of a window: 0 in the margin, rising smoothly over a quarter of what is kept.
+    @property
+    def overlap(self) -> int:
+        """What neighbouring kept parts share at least; weights rise over so many pixels."""
+        return self.keep // OVERLAP
 
-    Weights are divided by their sum where windows overlap. Source: overlap-tile, Ronneberger et al. 2015, fig. 2.
-    """
-    keep = window - 2 * margin
-    ramp = max(1, keep // 4)
-    distance = np.minimum(np.arange(keep) + 0.5, keep - np.arange(keep) - 0.5)
-    line = np.sin(np.clip(distance / ramp, 0, 1) * np.pi / 2) ** 2
-    line = np.pad(np.maximum(line, 1e-3), margin)
-    return np.outer(line, line).astype(np.float32)
+    @property
+    def stride(self) -> int:
+        """From window to window at most."""
+        return self.keep - self.overlap
+
+    @cached_property
+    def kept(self) -> tuple[int, ...]:
+        """First pixel of every window's kept part."""
+        if self.extent <= self.keep:
+            return ((self.extent - self.keep) // 2,)
+        count = -(-(self.extent - self.overlap) // self.stride)
+        return tuple(int(place) for place in np.linspace(0, self.extent - self.keep, count))
+
+    def reach(self, first: int, last: int) -> tuple[int, int]:
+        """Pixels to which windows `first` … `last` − 1 contribute, inside the extent."""
+        return max(0, self.kept[first]), min(self.extent, self.kept[last - 1] + self.keep)
+
+    def cut(self, index: int) -> int:
+        """The middle of what window `index` shares with the one before; the extent's ends for the outermost."""
+        if index in (0, len(self.kept)):
+            return 0 if index == 0 else self.extent
+        return (self.kept[index - 1] + self.keep + self.kept[index]) // 2
+
+    def groups(self, side: int) -> list[tuple[int, int]]:
+        """Neighbouring windows in groups that are about `side` pixels long, as first and last + 1."""
+        count = max(1, round(self.extent / max(side, self.keep)))
+        bounds = np.linspace(0, len(self.kept), min(count, len(self.kept)) + 1).astype(int).tolist()
+        return list(pairwise(bounds))
+
+    @cached_property
+    def weights(self) -> Float32[np.ndarray, "windows keep"]:
+        """Weights of each window's kept pixels; over all windows they sum to one, where one is alone it has 1.
+
+        Source: overlap-tile, Ronneberger et al. 2015, fig. 2; the ramp is a squared sine.
+        """
+        ramp = self._ramp()
+        lowest = min(0, self.kept[0])
+        total = np.zeros(self.kept[-1] + self.keep - lowest)
+        for place in self.kept:
+            total[place - lowest :][: self.keep] += ramp
+        shares = [ramp / total[place - lowest :][: self.keep] for place in self.kept]
+        return np.stack(shares).astype(np.float32)
+
+    def _ramp(self) -> Float64[np.ndarray, " keep"]:
+        nearest_end = np.minimum(np.arange(self.keep), np.arange(self.keep)[::-1]) + 0.5
+        return np.sin(np.clip(nearest_end / max(1, self.overlap), 0, 1) * np.pi / 2) ** 2

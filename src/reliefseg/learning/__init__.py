@@ -1,20 +1,25 @@
 """Pretraining and adversarial training."""
 
+from reliefseg.learning.loop import Hooks
 from reliefseg.learning.pretraining import LabelledTiles, pretrain
-from reliefseg.learning.run_folder import RunLog, held
+from reliefseg.learning.processes import is_first_process
+from reliefseg.learning.run_folder import Log, NoLog, RunLog, held
 from reliefseg.learning.settings import LossSettings, OptimiserSettings, PretrainSettings, TrainSettings
-from reliefseg.learning.training import Hooks, Training, seconds_per_step, train
+from reliefseg.learning.training import Training, seconds_per_step, train
 
 __all__ = [
     "Hooks",
     "LabelledTiles",
+    "Log",
     "LossSettings",
+    "NoLog",
     "OptimiserSettings",
     "PretrainSettings",
     "RunLog",
     "TrainSettings",
     "Training",
     "held",
+    "is_first_process",
     "pretrain",
     "seconds_per_step",
     "train",

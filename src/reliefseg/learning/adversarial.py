@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -18,12 +19,16 @@ from reliefseg.tiles import TileBatch
 
 @dataclass(frozen=True)
 class Player:
-    """A network with its optimiser, the largest norm of its gradient (0: any), and who computes gradients."""
+    """A network with its optimiser, the largest norm of its gradient (0: any), and who computes gradients.
+
+    Within `alone(network)` several processes do not average the network's gradients.
+    """
 
     network: nn.Module
     optimiser: torch.optim.Optimizer
     clip: float = 0.0
     backward: Callable[[Tensor], object] = Tensor.backward
+    alone: Callable[[nn.Module], AbstractContextManager[object]] = nullcontext
 
     def learn(self, loss: Float[Tensor, ""]) -> None:
         """One step downhill."""
@@ -35,13 +40,18 @@ class Player:
 
 
 def training_step(
-    generator: Player, discriminator: Player | None, batch: TileBatch, weights: LossSettings
+    generator: Player,
+    discriminator: Player | None,
+    batch: TileBatch,
+    weights: LossSettings,
+    share: float | Tensor = 1.0,
 ) -> dict[str, Tensor]:
     """One step on one batch; returns the losses as they were before it.
 
     The generator runs once. The discriminator learns on real and on detached fake, in separate batches; then the
     generator learns against the frozen discriminator. Ignored pixels count nowhere. Without a discriminator it is
-    plain supervised training. Source: Isola et al. 2017, eqs. 1 to 4.
+    plain supervised training. `share` weighs the means over valid pixels where the batch is but a part of a larger one.
+    Source: Isola et al. 2017, eqs. 1 to 4.
     """
     output: U2NetOutput = generator.network(batch.bands)
     losses = supervised_losses(output, batch.labels, weights)
@@ -50,10 +60,11 @@ def training_step(
         fake = masked(probabilities(output.fused, weights.kind), batch.labels != IGNORE_INDEX)
     if weights.l1:
         losses["l1"] = l1_loss(fake, real, batch.labels)
+    losses = {name: share * loss for name, loss in losses.items()}
     judgement = {}
     if discriminator is not None:
         judgement = discriminator_step(discriminator, batch.bands, real, fake.detach())
-        losses["adversarial"] = generator_judgement(discriminator.network, batch.bands, fake)
+        losses["adversarial"] = generator_judgement(discriminator, batch.bands, fake)
     loss = total_loss(losses, weights)
     generator.learn(loss)
     return {"loss": loss.detach(), **{k: v.detach() for k, v in losses.items()}, **judgement}
@@ -93,9 +104,10 @@ def discriminator_step(
     }
 
 
-def generator_judgement(discriminator: nn.Module, bands: Tensor, fake: Tensor) -> Float[Tensor, ""]:
+def generator_judgement(discriminator: Player, bands: Tensor, fake: Tensor) -> Float[Tensor, ""]:
     """How far the discriminator is from taking fake for real; its own weights get no gradient."""
-    discriminator.requires_grad_(False)
-    loss = judged(discriminator(bands, fake), real=True)
-    discriminator.requires_grad_(True)
+    network = discriminator.network.requires_grad_(False)
+    with discriminator.alone(network):
+        loss = judged(network(bands, fake), real=True)
+    network.requires_grad_(True)
     return loss

@@ -1,90 +1,125 @@
-"""Checkpoints: everything a run needs to go on exactly where it was. Safetensors and JSON, no pickle."""
+"""Checkpoints: everything a run needs to go on exactly where it was. Safetensors and JSON, no pickle.
+
+There is no random state in them: boxes, turns, jitter and the order of tiles are pure functions of (seed, step, index),
+and nothing else in a step is random.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from reliefseg.errors import InputError
+from reliefseg.export import write_tensors
+from reliefseg.raster.files import whole_folder
 
 KEPT = 3
-"""How many of the newest checkpoints of a phase stay."""
+"""How many of the newest checkpoints of a phase stay, beside the best."""
+TENSORS, STATE, SUMS = "state.safetensors", "state.json", "SHA256SUMS"
+"""Files of a checkpoint; `sha256sum -c SHA256SUMS` checks it too."""
 
 
 @dataclass
 class Checkpoint:
-    """State after `step` steps of a phase: tensors by name, and plain values."""
+    """State after `step` steps of a phase: tensors by name, and plain values (`best_step`: the best's step)."""
 
     phase: str
     step: int
     tensors: dict[str, Tensor]
     values: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def name(self) -> str:
+        """Of its folder."""
+        return f"{self.phase}-{self.step:07d}"
+
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
-    """Writes FOLDER/<phase>-<step>/ aside and renames it; older ones beyond the newest three are removed."""
-    final = folder / f"{checkpoint.phase}-{checkpoint.step:07d}"
-    aside = folder / f".{final.name}.{os.getpid()}.partial"
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    try:
-        tensors = {k: v.detach().cpu().contiguous() for k, v in checkpoint.tensors.items()}
-        save_file(tensors, aside / "state.safetensors")
-        state = {"phase": checkpoint.phase, "step": checkpoint.step, "values": checkpoint.values}
-        state["sha256"] = _sha256(aside / "state.safetensors")
-        (aside / "state.json").write_text(json.dumps(state, indent=1))
-        _sync(aside / "state.safetensors")
-        _sync(aside / "state.json")
-        shutil.rmtree(final, ignore_errors=True)
-        aside.rename(final)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    """Writes FOLDER/<phase>-<step>/ aside and renames it; the newest three and the best stay, others are removed.
+
+    OSError where it cannot be written; older ones are still there then.
+    """
+    for left_over in folder.glob(".*.partial"):  # of a process that was killed
+        shutil.rmtree(left_over, ignore_errors=True)
+    final = folder / checkpoint.name
+    with whole_folder(final) as aside:
+        _write(aside, checkpoint)
+    best = f"{checkpoint.phase}-{checkpoint.values.get('best_step') or 0:07d}"
     for old in _checkpoints(folder, checkpoint.phase)[:-KEPT]:
-        shutil.rmtree(old)
+        if old.name != best:
+            _remove(old)
     return final
 
 
-def newest_checkpoint(folder: Path, phase: str) -> Checkpoint | None:
-    """The newest checkpoint of a phase, None where there is none; a damaged one is refused with a message."""
-    found = _checkpoints(folder, phase)
-    return _load(found[-1], found[-2] if len(found) > 1 else None) if found else None
+def _write(folder: Path, checkpoint: Checkpoint) -> None:
+    write_tensors(folder / TENSORS, checkpoint.tensors)
+    state = {"phase": checkpoint.phase, "step": checkpoint.step, "values": checkpoint.values}
+    (folder / STATE).write_text(json.dumps(state, indent=1), encoding="utf-8")
+    sums = "".join(f"{_sha256(folder / name)}  {name}\n" for name in (TENSORS, STATE))
+    (folder / SUMS).write_text(sums, encoding="ascii")
+
+
+def _remove(path: Path) -> None:
+    """Out of sight in one go, so that no half-removed checkpoint is ever seen."""
+    shutil.rmtree(path.rename(path.with_name(f".{path.name}.partial")))
+
+
+def newest_checkpoint(folder: Path, phase: str, tell: Callable[[str], object]) -> Path | None:
+    """The newest checkpoint of a phase that is intact, None where there is none at all.
+
+    Damaged ones are set aside under another name, and `tell` is told. InputError where every one is damaged.
+    """
+    found = _checkpoints(folder, phase)[::-1]
+    intact = next((path for path in found if _is_intact(path)), None)
+    if found and intact is None:
+        names = ", ".join(path.name for path in found)
+        raise InputError(
+            f"checkpoints {names} in {folder}: cut short or altered (checksums do not hold), and none is before them; "
+            "bring back a copy, or remove them to start this phase anew"
+        )
+    if intact is None:
+        return None
+    for damaged in found[: found.index(intact)]:
+        aside = damaged.with_name(f"damaged-{damaged.name}")
+        shutil.rmtree(aside, ignore_errors=True)
+        damaged.rename(aside)
+        tell(
+            f"Checkpoint {damaged.name} is cut short or altered (its checksums do not hold): set aside as "
+            f"{aside.name}, the run goes on from the one before it, {intact.name}."
+        )
+    return intact
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """What `save_checkpoint` wrote there, unchecked."""
+    state = json.loads((path / STATE).read_text(encoding="utf-8"))
+    return Checkpoint(state["phase"], state["step"], load_file(path / TENSORS), state["values"])
 
 
 def _checkpoints(folder: Path, phase: str) -> list[Path]:
     return sorted(p for p in folder.glob(f"{phase}-*") if p.is_dir())
 
 
-def _load(path: Path, before: Path | None) -> Checkpoint:
+def _is_intact(path: Path) -> bool:
     try:
-        state = json.loads((path / "state.json").read_text())
-        intact = state["sha256"] == _sha256(path / "state.safetensors")
-    except (OSError, ValueError, KeyError):
-        intact = False
-    if not intact:
-        instead = f"{before} comes before it" if before else "there is none before it: start with a new run folder"
-        raise InputError(
-            f"checkpoint {path}: cut short or altered (its checksum does not hold); remove it and resume: {instead}"
-        )
-    return Checkpoint(state["phase"], state["step"], load_file(path / "state.safetensors"), state["values"])
+        lines = (path / SUMS).read_text(encoding="ascii").splitlines()
+        return all(f"{_sha256(path / name)}  {name}" in lines for name in (TENSORS, STATE))
+    except (OSError, ValueError):
+        return False
 
 
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
 
 
 def network_tensors(prefix: str, network: nn.Module) -> dict[str, Tensor]:

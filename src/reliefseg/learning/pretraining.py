@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +18,19 @@ from reliefseg.hardware import placed
 from reliefseg.learning.checkpoint import (
     Checkpoint,
     network_tensors,
-    newest_checkpoint,
     optimiser_tensors,
     restore_network,
     restore_optimiser,
-    save_checkpoint,
 )
+from reliefseg.learning.loop import Best, Hooks, learn, without_trace
+from reliefseg.learning.memory import refuse_large_batch
 from reliefseg.learning.optimiser import build_optimiser, rate_factor, set_rate
-from reliefseg.learning.run_folder import RunLog
+from reliefseg.learning.processes import over_all, share_of
+from reliefseg.learning.run_folder import Log
 from reliefseg.learning.settings import PretrainSettings
+from reliefseg.learning.synced import bare, joint_player
 from reliefseg.networks import TileHead, U2Net
 from reliefseg.tiles import Boxes, SceneBank, Stream, jittered, oversampling, turned, uniforms
-
-PHASE = "pretrain"
 
 
 @dataclass(frozen=True)
@@ -63,21 +62,91 @@ class TileClassifier(nn.Module):
         return [p for n, p in self.named_parameters() if n.startswith(("head.", "generator.encoder."))]
 
 
-def labelled_batch(tiles: LabelledTiles, seed: int, step: int, batch: int) -> tuple[Tensor, Tensor]:
-    """The tiles of one step and what they show: an order drawn anew each epoch, whole windows, turned, recoloured."""
-    chosen = _tile_order(len(tiles), seed, step, batch)
-    boxes = turned(tiles.boxes[chosen], seed, step)
+def labelled_batch(
+    tiles: LabelledTiles, seed: int, step: int, count: int, first: int = 0, batch: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """Tiles first … first + count − 1 of a step's batch and what they show.
+
+    The order is drawn anew each epoch; windows are whole, turned, recoloured. All is pure in (seed, step, index).
+    """
+    chosen = _tile_order(len(tiles), seed, step, batch or count)[: first + count]
+    boxes = turned(tiles.boxes[chosen], seed, step)[first:]
     size = tiles.bank.settings.size
     largest = float(tiles.boxes.height.max(initial=1)) / size
     bands = tiles.bank.tiles(boxes, size, oversample=oversampling(largest))
-    bands = jittered(bands, tiles.bank.settings.jitter, tiles.bank.image_bands, seed, step)
-    return bands, torch.from_numpy(tiles.shown[chosen]).float().to(bands.device)
+    bands = jittered(bands, tiles.bank.settings.jitter, tiles.bank.image_bands, seed, step, first)
+    return bands, torch.from_numpy(tiles.shown[chosen[first:]]).float().to(bands.device)
 
 
 def _tile_order(tiles: int, seed: int, step: int, batch: int) -> np.ndarray:
     places = np.arange(step * batch, (step + 1) * batch)
     orders = {e: np.argsort(uniforms(seed, Stream.TILE_ORDER, int(e), tiles, 1)[:, 0]) for e in set(places // tiles)}
     return np.array([orders[p // tiles][p % tiles] for p in places])
+
+
+class Pretraining:
+    """The classifier and its optimiser, and how they are saved and put back."""
+
+    phase = "pretrain"
+    score = "mean_average_precision"
+
+    def __init__(self, generator: U2Net, classes: int, settings: PretrainSettings, fabric: Fabric, seed: int):
+        self.settings, self.fabric, self.classes = settings, fabric, classes
+        self.steps, self.batch, self.validations = settings.steps, settings.batch, settings.validations
+        with torch.random.fork_rng():
+            torch.manual_seed(seed + 2)
+            classifier = placed(TileClassifier(generator, classes), fabric.device)
+        moved = classifier.encoder_parameters()
+        classifier.requires_grad_(False)
+        for parameter in moved:
+            parameter.requires_grad_(True)
+        self.classifier = joint_player(
+            fabric, classifier, build_optimiser(moved, settings.optimiser), settings.optimiser.clip
+        )
+        self.best = Best()
+
+    def step(self, tiles: LabelledTiles, seed: int, step: int) -> dict[str, Tensor]:
+        """Takes this process's share of the batch and learns from it."""
+        rate = rate_factor(self.settings.optimiser, step, self.steps)
+        set_rate(self.classifier.optimiser, self.settings.optimiser.lr, rate)
+        first, count = share_of(self.batch, self.fabric)
+        return self.learn_from(*labelled_batch(tiles, seed, step, count, first, self.batch))
+
+    def learn_from(self, bands: Tensor, shown: Tensor) -> dict[str, Tensor]:
+        """One step on these tiles."""
+        loss = F.binary_cross_entropy_with_logits(self.classifier.network.train()(bands).float(), shown)
+        self.classifier.learn(loss)
+        return {"loss": loss.detach()}
+
+    def candidate(self) -> nn.Module:
+        """The classifier."""
+        return self.classifier.network
+
+    def finish(self, generator: U2Net) -> None:
+        """Leaves the best encoder in the generator (without validation the last), free to move; the head is dropped."""
+        if self.best.weights:
+            restore_network(generator, "generator", self.best.weights)
+        generator.requires_grad_(True)
+
+    def checkpoint(self, step: int) -> Checkpoint:
+        """The state after `step` steps."""
+        tensors = network_tensors("classifier", bare(self.classifier.network))
+        return Checkpoint(self.phase, step, tensors | optimiser_tensors("optimiser", self.classifier.optimiser))
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Goes back to a checkpoint's state."""
+        restore_network(bare(self.classifier.network), "classifier", checkpoint.tensors)
+        restore_optimiser(self.classifier.optimiser, "optimiser", checkpoint.tensors)
+
+    def refuse_large_batch(self, bands: int, size: int) -> None:
+        """InputError where the batch, of tiles of this size, does not fit into memory; leaves no trace."""
+
+        def learn_from(bands: Tensor) -> None:
+            self.learn_from(bands, torch.zeros(len(bands), self.classes, device=bands.device))
+
+        networks = [self.classifier.network]
+        with without_trace(self):
+            refuse_large_batch("pretrain.batch", self.batch, learn_from, networks, bands, size, self.fabric)
 
 
 def pretrain(
@@ -87,70 +156,50 @@ def pretrain(
     settings: PretrainSettings,
     fabric: Fabric,
     checkpoints: Path,
-    log: RunLog,
+    log: Log,
     seed: int,
     class_names: Sequence[str],
-    progress: Callable[[int, int], None] = lambda step, steps: None,
+    hooks: Hooks,
+    minutes: float,
 ) -> None:
-    """Trains the encoder of `generator` in place; the best one on the held-out tiles is kept, the head dropped."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed + 2)
-        classifier = TileClassifier(generator, len(class_names))
-    classifier = placed(classifier, fabric.device)
-    optimiser = build_optimiser(classifier.encoder_parameters(), settings.optimiser)
-    network, optimiser = fabric.setup(classifier, optimiser)
-    best, best_score, start = {}, -1.0, 0
-    saved = newest_checkpoint(checkpoints, PHASE)
-    if saved:
-        restore_network(classifier, "classifier", saved.tensors)
-        restore_optimiser(optimiser, "optimiser", saved.tensors)
-        best = {k.removeprefix("best."): v for k, v in saved.tensors.items() if k.startswith("best.")}
-        start, best_score = saved.step, saved.values["best_score"]
-        log.cut_back(PHASE, start)
-    looked_at = {round(settings.steps * (i + 1) / settings.validations) for i in range(settings.validations)}
-    for step in range(start, settings.steps):
-        began = time.monotonic()
-        set_rate(optimiser, settings.optimiser.lr, rate_factor(settings.optimiser, step, settings.steps))
-        bands, shown = labelled_batch(tiles, seed, step, settings.batch)
-        network.train()
-        loss = F.binary_cross_entropy_with_logits(network(bands).float(), shown)
-        optimiser.zero_grad(set_to_none=True)
-        fabric.backward(loss)
-        if settings.optimiser.clip:
-            nn.utils.clip_grad_norm_(classifier.encoder_parameters(), settings.optimiser.clip)
-        optimiser.step()
-        done = step + 1
-        progress(done, settings.steps)
-        if done % max(1, settings.steps // 100) == 0:
-            rate = settings.batch / (time.monotonic() - began)
-            log.write(PHASE, "step", step=done, loss=round(loss.item(), 6), images_per_second=round(rate, 3))
-        if done not in looked_at:
-            continue
-        if held_out is not None and len(held_out):
-            scores = tile_scores(shares(network, held_out, settings.batch), held_out.shown, class_names)
-            is_best = (scores["mean_average_precision"] or 0.0) > best_score
-            log.write(PHASE, "validation", step=done, **scores, best=is_best)
-            if is_best:
-                best_score = scores["mean_average_precision"] or 0.0
-                best = {k: v.detach().clone() for k, v in generator.state_dict().items()}
-        tensors = network_tensors("classifier", classifier) | optimiser_tensors("optimiser", optimiser)
-        tensors |= {f"best.{name}": value for name, value in best.items()}
-        save_checkpoint(checkpoints, Checkpoint(PHASE, done, tensors, {"best_score": best_score}))
-    if best:
-        generator.load_state_dict(best)
+    """Trains the encoder of `generator` in place; the best one on the held-out tiles is kept, the head dropped.
+
+    A checkpoint is written every so many minutes, and at every look at the held-out tiles.
+    """
+    pretraining = Pretraining(generator, len(class_names), settings, fabric, seed)
+    size = tiles.bank.settings.size
+    pretraining.refuse_large_batch(tiles.bank.tiles(tiles.boxes[:1], size).shape[1], size)
+    if held_out is not None:
+        hooks = replace(hooks, validate=_look_at(held_out, settings.batch, fabric, class_names))
+    learn(pretraining, lambda step: pretraining.step(tiles, seed, step), checkpoints, log, hooks, minutes)
+    pretraining.finish(generator)
+
+
+def _look_at(
+    tiles: LabelledTiles, batch: int, fabric: Fabric, names: Sequence[str]
+) -> Callable[[nn.Module], dict[str, Any]]:
+    """Scores a classifier on tiles that the processes share out."""
+
+    def look(network: nn.Module) -> dict[str, Any]:
+        found = torch.zeros(tiles.shown.shape, device=fabric.device)
+        mine = slice(fabric.global_rank, None, fabric.world_size)
+        found[mine] = shares(network, replace(tiles, boxes=tiles.boxes[mine], shown=tiles.shown[mine]), batch)
+        return tile_scores(over_all(found, fabric, "sum").cpu().numpy(), tiles.shown, names)
+
+    return look
 
 
 @torch.no_grad()
-def shares(network: nn.Module, tiles: LabelledTiles, batch: int) -> Float[np.ndarray, "tiles classes"]:
+def shares(network: nn.Module, tiles: LabelledTiles, batch: int) -> Float[Tensor, "tiles classes"]:
     """Probability that each tile shows each class; tiles whole, not turned, not recoloured."""
     network.eval()
     size = tiles.bank.settings.size
     largest = float(tiles.boxes.height.max(initial=1)) / size
-    found = []
+    found = [torch.zeros(0, tiles.shown.shape[1], device=tiles.bank.device)]
     for first in range(0, len(tiles), batch):
         bands = tiles.bank.tiles(tiles.boxes[first : first + batch], size, oversample=oversampling(largest))
-        found.append(network(bands).float().sigmoid().cpu().numpy())
-    return np.concatenate(found)
+        found.append(network(bands).float().sigmoid())
+    return torch.cat(found)
 
 
 def tile_scores(

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+import shutil
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from torch.utils.tensorboard import SummaryWriter
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.summary.writer.record_writer import RecordWriter
 
 from reliefseg.errors import InputError
 from reliefseg.raster.files import write_text
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
@@ -33,40 +40,125 @@ def held(run: Path) -> Iterator[None]:
         os.close(handle)
 
 
+@contextmanager
+def unless_full(tell: Callable[[OSError], object] = lambda error: None) -> Iterator[None]:
+    """Goes on where the disk is full, and tells so."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        tell(error)
+
+
 class RunLog:
-    """`log.jsonl` and TensorBoard events: one line a logged step, in the order things happened."""
+    """`log.jsonl` and TensorBoard events: one line a logged step, in the order things happened.
+
+    A full disk ends no run: lines wait in memory until there is room, and the curves are drawn anew from the log when
+    the run is resumed.
+    """
 
     def __init__(self, run: Path):
-        self.path = run / "log.jsonl"
-        self._events = SummaryWriter(str(run / "events"))
-        self._file = self.path.open("a", encoding="utf-8")
+        self.path, self._curves = run / "log.jsonl", Curves(run / "events")
+        self._waiting = b""
+        if self.path.exists() and not self.path.read_bytes().endswith(b"\n"):
+            self._write_anew(self.lines())
+        self._file = self.path.open("ab", buffering=0)
 
     def write(self, phase: str, event: str, **values: Any) -> None:
         """Appends one line; numbers also go to TensorBoard where there is a step."""
         line = {"phase": phase, "event": event, **values}
-        self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
-        if "step" in values:
-            numbers = {k: v for k, v in values.items() if isinstance(v, (int, float)) and k != "step"}
-            for name, value in numbers.items():
-                self._events.add_scalar(f"{phase}/{event}/{name}", value, values["step"])
+        self._waiting += json.dumps(line).encode() + b"\n"
+        with unless_full():
+            while self._waiting:
+                self._waiting = self._waiting[self._file.write(self._waiting) :]
+        with unless_full():
+            self._curves.draw(line)
 
     def note(self, text: str) -> None:
-        """Something the reader of the report should know."""
-        self.write("run", "note", text=text)
+        """Something the reader of the report should know; logged once, however often a run is resumed."""
+        if not any(line["event"] == "note" and line["text"] == text for line in self.lines()):
+            self.write("run", "note", text=text)
 
     def cut_back(self, phase: str, step: int) -> None:
-        """Forgets what `phase` logged after `step`, and what a later phase logged: it will happen again."""
+        """Forgets what `phase` logged after `step`, in log and curves: it will happen again."""
+        kept = [x for x in self.lines() if x["phase"] != phase or x.get("step", 0) <= step]
         self._file.close()
-        lines = [json.loads(x) for x in self.path.read_text(encoding="utf-8").splitlines() if _is_whole(x)]
-        kept = [x for x in lines if x["phase"] != phase or x.get("step", 0) <= step]
-        write_text(self.path, "".join(json.dumps(x) + "\n" for x in kept))
-        self._file = self.path.open("a", encoding="utf-8")
+        self._write_anew(kept)
+        self._file = self.path.open("ab", buffering=0)
+        self._curves.forget()
+        with unless_full():
+            for line in kept:
+                self._curves.draw(line)
+
+    def lines(self) -> list[dict[str, Any]]:
+        """What is in the file; a line cut short is not."""
+        text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
+        return [json.loads(line) for line in text.splitlines() if _is_whole(line)]
 
     def close(self) -> None:
         """Closes both files."""
         self._file.close()
-        self._events.close()
+        self._curves.close()
+
+    def _write_anew(self, lines: list[dict[str, Any]]) -> None:
+        write_text(self.path, "".join(json.dumps(x) + "\n" for x in lines))
+
+
+class NoLog:
+    """What processes beside the first log: nothing."""
+
+    def write(self, phase: str, event: str, **values: Any) -> None:
+        """Drops the line."""
+
+    def note(self, text: str) -> None:
+        """Drops the text."""
+
+    def cut_back(self, phase: str, step: int) -> None:
+        """Has nothing to forget."""
+
+    def close(self) -> None:
+        """Has nothing to close."""
+
+
+Log = RunLog | NoLog
+
+
+class Curves:
+    """TensorBoard's event files in a folder; a new one is begun with the first number drawn."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._file: BinaryIO | None = None
+
+    def draw(self, line: dict[str, Any]) -> None:
+        """The numbers of a log line over its step."""
+        numbers = {k: v for k, v in line.items() if isinstance(v, (int, float)) and k != "step"}
+        if "step" in line and numbers:
+            tags = {f"{line['phase']}/{line['event']}/{k}": float(v) for k, v in numbers.items()}
+            values = [Summary.Value(tag=tag, simple_value=value) for tag, value in tags.items()]
+            self._append(Event(wall_time=time.time(), step=line["step"], summary=Summary(value=values)))
+
+    def forget(self) -> None:
+        """Removes all that was drawn."""
+        self.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def close(self) -> None:
+        """Closes the file."""
+        if self._file is not None:
+            with unless_full():
+                self._file.close()
+        self._file = None
+
+    def _append(self, event: Event) -> None:
+        if self._file is None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            name = f"events.out.tfevents.{time.time():.6f}.{os.getpid()}"
+            self._file = (self.folder / name).open("ab")
+            self._append(Event(wall_time=time.time(), file_version="brain.Event:2"))
+        RecordWriter(self._file).write(event.SerializeToString())
+        self._file.flush()
 
 
 def _is_whole(line: str) -> bool:

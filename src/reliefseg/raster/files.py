@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,31 @@ def whole_file(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
         raise
     _flush(path.parent)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """The same for a folder of files; an older folder of that name gives way in one go.
+
+    What a killed process leaves aside is hidden, ends in `.partial` and is removed the next time.
+    """
+    probe_folder(path.parent)
+    part, old = path.with_name(f".{path.name}.partial"), path.with_name(f".{path.name}.old.partial")
+    for left_over in (part, old):
+        shutil.rmtree(left_over, ignore_errors=True)
+    part.mkdir()
+    try:
+        yield part
+        for entry in (*part.iterdir(), part):
+            _flush(entry)
+        if path.exists():
+            path.rename(old)
+        part.rename(path)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    _flush(path.parent)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import warnings
 from collections.abc import Iterator
@@ -47,20 +48,31 @@ def quiet_georeferencing() -> Iterator[None]:
 def opened(path: Path) -> Iterator[DatasetReader]:
     """A raster file open for one read, in the calling thread alone.
 
-    Missing, unreadable and truncated files are an `InputError`, also where the damage shows inside the block.
+    Missing, unreadable and truncated files are an `InputError`, also where the damage shows inside the block. URLs and
+    GDAL's virtual file systems are read as GDAL reads them.
     """
-    if not Path(path).is_file():
+    if not is_remote(path) and not Path(path).is_file():
         raise InputError(f"{path}: no such file")
     try:
         with rasterio.Env(**GDAL_OPTIONS):
             with quiet_georeferencing():
-                dataset = rasterio.open(path)
+                dataset = rasterio.open(gdal_name(path))
             with dataset:
-                if dataset.driver == "PNG":
+                if dataset.driver == "PNG" and not is_remote(path):
                     _refuse_cut_png(Path(path))
                 yield dataset
     except RasterioError as error:
         raise InputError(f"{path}: cannot be read ({_reason(error)}); is it truncated or of another format?") from error
+
+
+def is_remote(path: Path) -> bool:
+    """Whether a path stands for a URL (`https://…`, `s3://…`) or a place in a virtual file system (`/vsis3/…`)."""
+    return re.match(r"/vsi|[a-z][a-z0-9+]*:/", Path(path).as_posix()) is not None
+
+
+def gdal_name(path: Path) -> str:
+    """A path as GDAL wants it: `Path` makes one slash of a URL's two."""
+    return re.sub(r"^((?:/vsi\w+/)?[a-z][a-z0-9+]*:)/+", r"\1//", Path(path).as_posix())
 
 
 def read_header(path: Path, stated_gsd: float | None = None) -> Header:

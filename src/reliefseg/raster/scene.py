@@ -183,8 +183,27 @@ def image_indexes(dataset: DatasetReader, bands: int) -> tuple[int, ...]:
     return tuple(i for i, c in enumerate(dataset.colorinterp, 1) if c is not ColorInterp.alpha)
 
 
+def read_measured(
+    dataset: DatasetReader, window: Window, bands: int
+) -> tuple[Shaped[np.ndarray, "bands height width"], Bool[np.ndarray, "height width"]]:
+    """As `Scene.read_bands` and `Scene.read_valid` in one pass over an open file."""
+    indexes = image_indexes(dataset, bands)
+    data = dataset.read(list(indexes), window=window.to_rasterio())
+    if never_absent(dataset, indexes):
+        valid = np.ones((window.height, window.width), bool)
+    else:
+        valid = measured(dataset, window, indexes, data)
+    return _in_colour(dataset, data, bands), valid
+
+
 def _read_image(dataset: DatasetReader, window: Window, bands: int) -> Shaped[np.ndarray, "bands height width"]:
     data = dataset.read(list(image_indexes(dataset, bands)), window=window.to_rasterio())
+    return _in_colour(dataset, data, bands)
+
+
+def _in_colour(
+    dataset: DatasetReader, data: Shaped[np.ndarray, "stored height width"], bands: int
+) -> Shaped[np.ndarray, "bands height width"]:
     if has_palette(dataset) and bands == 3:
         return np.moveaxis(read_palette(dataset)[data[0], :3], -1, 0)
     return data

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import rasterio
@@ -23,18 +23,24 @@ BLOCK = 256
 
 @contextmanager
 def new_raster(
-    path: Path, grid: Grid, *, bands: int, dtype: np.dtype, nodata: float | int | None = None
+    path: Path,
+    grid: Grid,
+    *,
+    bands: int,
+    dtype: np.dtype,
+    nodata: float | int | None = None,
+    interleave: Literal["pixel", "band"] = "pixel",
 ) -> Iterator[DatasetWriter]:
     """A tiled, deflated GeoTIFF on a grid to write windows to; it appears under its name when the block ends well.
 
     Write each block (`BLOCK` pixels a side) once, else the file grows. A grid without georeferencing gives a
-    plain GeoTIFF.
+    plain GeoTIFF. Blocks hold one band or, by pixel, all.
     """
     dtype = np.dtype(dtype)
     profile: dict[str, Any] = {
         "driver": "GTiff", "height": grid.height, "width": grid.width, "count": bands, "dtype": dtype.name,
         "nodata": nodata, "tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "deflate",
-        "predictor": 3 if dtype.kind == "f" else 1, "BIGTIFF": "IF_SAFER",
+        "predictor": 3 if dtype.kind == "f" else 1, "BIGTIFF": "IF_SAFER", "interleave": interleave,
     }  # fmt: skip
     if grid.crs is not None or not grid.transform.is_identity:
         profile |= {"crs": grid.crs, "transform": grid.transform}
@@ -52,10 +58,15 @@ def new_class_map(path: Path, grid: Grid, classes: ClassTable) -> Iterator[Datas
     The tags `class_0`, `class_1`, … give the classes' names.
     """
     with new_raster(path, grid, bands=1, dtype=np.dtype(np.uint8), nodata=IGNORE_INDEX) as dataset:
-        table = {index: (*color, 255) for index, color in enumerate(classes.colors)}
-        dataset.write_colormap(1, table | {IGNORE_INDEX: (0, 0, 0, 0)})
-        dataset.update_tags(**{f"class_{index}": name for index, name in enumerate(classes.names)})
+        describe_classes(dataset, classes)
         yield dataset
+
+
+def describe_classes(dataset: DatasetWriter, classes: ClassTable) -> None:
+    """Gives an empty class map the classes' colours, and their names as tags `class_0`, `class_1`, …"""
+    table = {index: (*color, 255) for index, color in enumerate(classes.colors)}
+    dataset.write_colormap(1, table | {IGNORE_INDEX: (0, 0, 0, 0)})
+    dataset.update_tags(**{f"class_{index}": name for index, name in enumerate(classes.names)})
 
 
 def write_class_map(path: Path, class_ids: UInt8[np.ndarray, "height width"], grid: Grid, classes: ClassTable) -> None:

@@ -103,13 +103,13 @@ class SceneBank:
         sampled = sample_bands(self.scenes, boxes, size, oversample)
         return (sampled - self._mean) * self._scale
 
-    def random_tiles(self, seed: int, step: int, count: int) -> TileBatch:
-        """The batch of one training step: random boxes, turned and recoloured; pure in (seed, step)."""
-        boxes = draw_boxes(self.layout, self.settings, seed, step, count)
+    def random_tiles(self, seed: int, step: int, count: int, first: int = 0) -> TileBatch:
+        """Tiles first … first + count − 1 of a step: random boxes, turned, recoloured; pure in (seed, step, index)."""
+        boxes = draw_boxes(self.layout, self.settings, seed, step, first + count)[first:]
         size = self.settings.size
         largest = self.settings.box_side * self.settings.box_factor[1] / self.layout.relative_gsd.min()
         bands = self.tiles(boxes, size, oversample=oversampling(largest / size))
-        bands = jittered(bands, self.settings.jitter, self.image_bands, seed, step)
+        bands = jittered(bands, self.settings.jitter, self.image_bands, seed, step, first)
         return TileBatch(bands, sample_labels(self.scenes, boxes, size))
 
 

@@ -11,17 +11,17 @@ from reliefseg.tiles.boxes import Stream, uniforms
 
 
 def jittered(
-    tiles: Float[Tensor, "n bands h w"], strength: float, image_bands: int, seed: int, step: int
+    tiles: Float[Tensor, "n bands h w"], strength: float, image_bands: int, seed: int, step: int, first: int = 0
 ) -> Float[Tensor, "n bands h w"]:
     """Gain and offset a tile and, weaker, a band, on normalised values.
 
     `strength` is the largest common offset in standard deviations; the gain lies in exp(±strength). The first
-    `image_bands` bands change. Pure in (seed, step, index).
+    `image_bands` bands change. Pure in (seed, step, index); the tiles' indices begin with `first`.
     """
     n, bands = tiles.shape[:2]
     if not strength or not image_bands:
         return tiles
-    u = uniforms(seed, Stream.JITTER, step, n, 2 + 2 * image_bands) * 2 - 1
+    u = uniforms(seed, Stream.JITTER, step, first + n, 2 + 2 * image_bands)[first:] * 2 - 1
     gain, offset = np.ones((n, bands)), np.zeros((n, bands))
     gain[:, :image_bands] = np.exp(strength * (u[:, :1] + 0.5 * u[:, 2 : 2 + image_bands]))
     offset[:, :image_bands] = strength * (u[:, 1:2] + 0.5 * u[:, 2 + image_bands :])

@@ -26,6 +26,7 @@ from reliefseg.learning import RunLog, held
 from reliefseg.learning.average import AveragedNetwork
 from reliefseg.learning.checkpoint import (
     Checkpoint,
+    load_checkpoint,
     network_tensors,
     newest_checkpoint,
     optimiser_tensors,
@@ -213,8 +214,9 @@ class _Fitting:
 
     def begin(self, start: Path | None) -> None:
         """From the newest checkpoint, else from the weights of `start`, else from random ones."""
-        found = newest_checkpoint(self.work / "checkpoints", PHASE)
-        if found is not None:
+        newest = newest_checkpoint(self.work / "checkpoints", PHASE, self.log.note)
+        if newest is not None:
+            found = load_checkpoint(newest)
             restore_network(self.network, "network", found.tensors)
             restore_network(self.averaged.network, "averaged", found.tensors)
             restore_optimiser(self.optimiser, "optimiser", found.tensors)

@@ -16,7 +16,7 @@ from reliefseg.inference import ScenePredictor
 from reliefseg.learning import RunLog, held
 from reliefseg.raster import Dataset, Scene
 from reliefseg.raster.files import write_json
-from reliefseg.workflow.predicting import load_model
+from reliefseg.workflow.models import load_model
 from reliefseg.workflow.preparing import depth_rasters
 from reliefseg.workflow.saying import SILENT, Sayer
 

@@ -1,160 +1,246 @@
-"""Trained models on scenes outside any data set: georeferenced class maps."""
+"""Trained models on scenes outside any data set: georeferenced results, block by block, in bounded memory."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from pathlib import Path
-
-import numpy as np
-from jaxtyping import Float32, UInt8
+from typing import Any, NamedTuple
 
 from reliefseg.depth import make_depth
 from reliefseg.errors import InputError
-from reliefseg.export import load_bundle
-from reliefseg.hardware import pick_device, pick_precision, use_processor
-from reliefseg.inference import ScenePredictor
-from reliefseg.raster import ClassTable, Scene, SceneFiles, default_cache, write_class_map
-from reliefseg.raster.files import probe_folder
-from reliefseg.raster.heights import HeightsAre
-from reliefseg.raster.scene import survey_scene
-from reliefseg.tiles import SceneArrays
-from reliefseg.workflow.saying import SILENT, Sayer
+from reliefseg.inference.assembly import Blocks
+from reliefseg.inference.choosing import EngineMaker, EngineName, fastest
+from reliefseg.inference.computing import Computed, Job, Workers, first_windows, one_thread_each
+from reliefseg.inference.engines import Engine
+from reliefseg.inference.plan import Piece, Plan
+from reliefseg.inference.results import Wanted, write_results
+from reliefseg.inference.source import FileSource
+from reliefseg.inference.work import Recipe, WorkFolder, source_hash
+from reliefseg.raster import Scene, probe_folder
+from reliefseg.workflow.finding import HeightFiles, refuse_collisions
+from reliefseg.workflow.models import Model, load_model
+from reliefseg.workflow.saying import SILENT, Sayer, Tick, in_words
+from reliefseg.workflow.writing import finished_files, fresh_folder, hand_over
 
-SUFFIXES = (".tif", ".tiff", ".vrt", ".png", ".jpg", ".jpeg")
+
+class Shard(NamedTuple):
+    """Part `number` (from 1) of `of` parts of the work on every scene."""
+
+    number: int
+    of: int
+
+    def share(self, pieces: Sequence[Piece]) -> list[Piece]:
+        """This shard's pieces: neighbours, so that it reads one part of the scene."""
+        first, last = (len(pieces) * i // self.of for i in (self.number - 1, self.number))
+        return list(pieces[first:last])
+
+
+EVERYTHING = Shard(1, 1)
+USUAL = Wanted()
 
 
 @dataclass(frozen=True)
-class HeightFiles:
-    """Where predicted scenes' heights lie, for models whose depth comes from rasters.
+class SceneWork:
+    """One scene about to be predicted."""
 
-    Patterns in which `{scene}` is the scene's name; without `ground`, the terrain height, it is estimated.
-    """
-
-    heights: str
-    ground: str | None = None
-    heights_are: HeightsAre = "dsm"
-
-    def beside(self, image: Path) -> SceneFiles:
-        """The image with its height files."""
-        ground = None if self.ground is None else Path(self.ground.replace("{scene}", image.stem))
-        heights = Path(self.heights.replace("{scene}", image.stem))
-        return SceneFiles(image, heights=heights, ground=ground, heights_are=self.heights_are)
-
-
-@dataclass(frozen=True)
-class Model:
-    """A trained model as a notebook wants it."""
-
-    predictor: ScenePredictor
-    cache: Path | None = None
+    scene: Scene
+    plan: Plan
+    source: FileSource
+    folder: WorkFolder
+    wanted: Wanted
 
     @property
-    def classes(self) -> ClassTable:
-        """The classes, in the order of the ids that `predict` returns."""
-        return self.predictor.spec.class_table
+    def made_by(self) -> dict[str, Any]:
+        """What equal results are made by."""
+        return {"key": self.folder.recipe.key, "wanted": asdict(self.wanted)}
 
-    def predict(self, image: Path | str, heights: HeightFiles | None = None) -> UInt8[np.ndarray, "h w"]:
-        """Class ids of a whole scene on its own grid; 255 where it is not valid."""
-        return self.predictor.class_ids(self.read(self.open(Path(image), heights)))
+    @property
+    def megapixels(self) -> float:
+        """Pixels of the scene, in millions."""
+        return self.plan.height * self.plan.width / 1e6
 
-    def probabilities(
-        self, image: Path | str, heights: HeightFiles | None = None
-    ) -> Float32[np.ndarray, "classes h w"]:
-        """Class probabilities of a whole scene on its own grid; they sum to one."""
-        return self.predictor.probabilities(self.read(self.open(Path(image), heights)))
-
-    def open(self, image: Path, heights: HeightFiles | None = None) -> Scene:
-        """The scene in this file; InputError where its bands are not the model's or its heights are not there."""
-        spec = self.predictor.spec
-        files = SceneFiles(image) if heights is None else heights.beside(image)
-        scene, faults = survey_scene(image.stem, files, spec.scene_bands, spec.class_table, None)
-        if spec.depth.source == "raster" and heights is None:
-            faults.append(f"scene {image.stem}: the model needs heights; give --heights 'FOLDER/{{scene}}.tif'")
-        if scene is None or faults:
-            raise InputError(faults)
-        return scene
-
-    def read(self, scene: Scene) -> SceneArrays:
-        """The scene's bands as the model wants them; depth is made where it is not there yet."""
-        depth = make_depth([scene], self.predictor.spec.depth, self.cache or default_cache(scene.image.parent))
-        return self.predictor.read(scene, depth.get(scene.name))
-
-
-def load_model(
-    path: Path | str, device: str = "auto", *, batch: int = 4, threads: int = 0, cache: Path | None = None
-) -> Model:
-    """The model in a run folder or bundle, ready to predict; InputError where there is none or it is damaged."""
-    spec, network = load_bundle(Path(path))
-    chosen = pick_device(device)
-    use_processor(threads)
-    predictor = ScenePredictor(spec, network, chosen, batch=batch, precision=pick_precision("auto", chosen))
-    return Model(predictor, cache)
-
-
-def find_scenes(arguments: Sequence[str]) -> list[Path]:
-    """Files, folders and globs as a list of scenes; InputError names every argument that gives none."""
-    found, missing = [], []
-    for argument in arguments:
-        path = Path(argument)
-        if path.is_dir():
-            here = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
-        elif path.exists():
-            here = [path]
-        else:
-            here = sorted(Path(path.anchor or ".").glob(argument.removeprefix(path.anchor)))
-        found += here
-        missing += [] if here else [f"{argument}: no scene here; expected a file, a folder with images, or a glob"]
-    if missing:
-        raise InputError(missing)
-    return list(dict.fromkeys(found))
+    @property
+    def results(self) -> Path:
+        """Where the scene's files go."""
+        return self.folder.out / self.scene.name
 
 
 def predict(
     run: Path,
     scenes: Sequence[Path],
     out: Path,
+    wanted: Wanted = USUAL,
     *,
+    engine: EngineName = "auto",
+    shard: Shard = EVERYTHING,
     heights: HeightFiles | None = None,
+    gsd: float | None = None,
     cache: Path | None = None,
     say: Sayer = SILENT,
-) -> list[Path]:
-    """Writes a class map, `OUT/<scene>.tif`, for every scene, on its own grid with class colours; returns the files.
+) -> list[dict[str, Any]]:
+    """Writes results for every scene, on its own grid, into `OUT/<scene>/`; returns a tally of each.
 
-    Depth that is not there yet is made on the way. All scenes are opened before the first is computed, so that wrong
-    ones are told at once.
+    Scenes are read, computed and written piece by piece. Finished pieces lie in `OUT/.reliefseg-<scene>/` until the
+    scene is done: after an interruption the same call goes on from them, to the same bytes. A `shard` computes its
+    part and leaves the writing to `merge`. `gsd`, metres a pixel, is for scenes that do not say. All scenes are opened
+    before the first is computed, so that wrong ones are told at once.
     """
     model = load_model(run, cache=cache)
+    opened = open_scenes(model, scenes, out, heights, gsd, say)
+    return [_predict_scene(model, _prepared(model, scene, out, wanted, engine, say), shard, say) for scene in opened]
+
+
+def merge(
+    run: Path,
+    scenes: Sequence[Path],
+    out: Path,
+    wanted: Wanted = USUAL,
+    *,
+    engine: EngineName = "auto",
+    heights: HeightFiles | None = None,
+    gsd: float | None = None,
+    cache: Path | None = None,
+    say: Sayer = SILENT,
+) -> list[dict[str, Any]]:
+    """Writes the results of scenes whose shards are all done; an InputError says which are not."""
+    model = load_model(run, cache=cache)
+    works = [_prepared(model, s, out, wanted, engine, say) for s in open_scenes(model, scenes, out, heights, gsd, say)]
+    refuse_unfinished(works)
+    return [_predict_scene(model, work, EVERYTHING, say) for work in works]
+
+
+def open_scenes(
+    model: Model, paths: Sequence[Path], out: Path, heights: HeightFiles | None, gsd: float | None, say: Sayer
+) -> list[Scene]:
+    """All scenes, or every reason why not."""
     opened, faults = [], []
-    for path in scenes:
+    for path in paths:
         try:
-            opened.append(model.open(path, heights))
+            opened.append(model.open(path, heights, gsd))
         except InputError as error:
             faults += error.offences
-    faults += _twins(scenes, out)
     if faults:
         raise InputError(faults)
+    refuse_collisions(paths, out)
     probe_folder(out)
-    return [_predict_scene(model, scene, out / f"{scene.name}.tif", say) for scene in opened]
+    for scene in opened:
+        if note := model.scale_note(scene):
+            say.note(note)
+    return opened
 
 
-def _twins(scenes: Sequence[Path], out: Path) -> list[str]:
-    """Scenes whose maps would overwrite one another, or the scene itself."""
-    by_name: dict[str, list[Path]] = {}
-    for path in scenes:
-        by_name.setdefault(path.stem, []).append(path)
-    faults = [
-        f"scenes {', '.join(map(str, paths))}: maps would all be {name}.tif; predict them into different folders"
-        for name, paths in by_name.items()
-        if len(paths) > 1
-    ]
-    own = [p for p in scenes if (out / f"{p.stem}.tif").resolve() == p.resolve()]
-    return faults + [f"{p}: its map would overwrite it; choose another folder with -o" for p in own]
+def refuse_unfinished(works: Sequence[SceneWork]) -> None:
+    """An InputError with what is missing of each scene."""
+    faults = []
+    for work in works:
+        missing, pieces = work.folder.missing(work.plan), len(work.plan.pieces)
+        if missing and not finished_files(work.results, work.made_by):
+            numbers = ", ".join(str(p.number) for p in missing[:5]) + (", …" if len(missing) > 5 else "")
+            faults.append(
+                f"scene {work.scene.name}: {len(missing)} of {pieces} pieces are not there ({numbers}) in "
+                f"{work.folder.folder}; run the missing shards with the same model and options, or predict without "
+                "--shard"
+            )
+    if faults:
+        raise InputError(faults)
 
 
-def _predict_scene(model: Model, scene: Scene, target: Path, say: Sayer) -> Path:
-    arrays = model.read(scene)
-    with say.progress(scene.name) as tick:
-        class_ids = model.predictor.class_ids(arrays, tick)
-    write_class_map(target, class_ids, scene.grid, model.classes)
-    return target
+def _prepared(model: Model, scene: Scene, out: Path, wanted: Wanted, engine: EngineName, say: Sayer) -> SceneWork:
+    """The scene's plan and work folder; its depth is made where it is not there yet."""
+    depth = None
+    if model.spec.uses_depth:
+        with say.progress(f"{scene.name}, depth") as tick:
+            depth = make_depth([scene], model.spec.depth, model.cache_for(scene), tick)[scene.name]
+    plan = model.plan(scene)
+    recipe = Recipe(model.hash, source_hash(scene, depth), asdict(plan), engine)
+    source = FileSource(scene, model.spec.bands, depth)
+    return SceneWork(scene, plan, source, WorkFolder(out, scene.name, recipe), wanted)
+
+
+def _predict_scene(model: Model, work: SceneWork, shard: Shard, say: Sayer) -> dict[str, Any]:
+    if files := finished_files(work.results, work.made_by):
+        say.note(f"{work.scene.name}: is there already, made by the same model from the same source")
+        return {"scene": work.scene.name, "megapixels": work.megapixels, "seconds": 0.0, "files": files}
+    began = time.monotonic()
+    todo = _begin(work, len(model.spec.classes), shard, say)
+    maker = EngineMaker(model.spec, model.predictor.network, model.predictor.device, work.plan.batch)
+    name = work.folder.begin(work.folder.engine() or _chosen(maker, model, work, say))
+    with ExitStack() as stack:
+        tick = stack.enter_context(say.progress(f"{work.scene.name}, megapixels"))
+        workers = _workers(model, work, maker.open(name), todo, tick)
+        stack.enter_context(workers.running())
+        if shard != EVERYTHING:
+            workers.wait_for_all()
+            return _tally(work, name, todo, time.monotonic() - began, {}, say)
+        blocks = Blocks(work.plan, work.folder.store, len(model.spec.classes), workers.wait)
+        growing = fresh_folder(work.folder.results)
+        paths = write_results(blocks, work.scene.grid, model.classes, growing, work.wanted, model.validation)
+    files = hand_over(paths, work.results, {**work.made_by, "engine": name})
+    tally = _tally(work, name, todo, time.monotonic() - began, files, say)
+    work.folder.remove()
+    return tally
+
+
+def _begin(work: SceneWork, classes: int, shard: Shard, say: Sayer) -> list[Piece]:
+    """The pieces to compute; says what is reused and what is not."""
+    folder, plan, name = work.folder, work.plan, work.scene.name
+    if shard == EVERYTHING:
+        if changed := folder.unlike():
+            say.note(f"{name}: unfinished work was made with another {' and '.join(changed)}; starting afresh")
+        folder.forget_others()
+    missing = folder.missing(plan)
+    if len(missing) < len(plan.pieces):
+        say.note(f"{name}: going on; {len(plan.pieces) - len(missing)} of {len(plan.pieces)} pieces are finished")
+    folder.refuse_small_disk(plan, classes)
+    numbers = {piece.number for piece in missing}
+    return [piece for piece in shard.share(plan.pieces) if piece.number in numbers]
+
+
+def _chosen(maker: EngineMaker, model: Model, work: SceneWork, say: Sayer) -> str:
+    """The engine asked for, or the fastest here that agrees with torch on the scene's first windows."""
+    asked = work.folder.recipe.engine
+    if asked != "auto" or len(maker.candidates()) == 1:
+        return maker.named("torch" if asked == "auto" else asked).name
+    windows = first_windows(work.plan, work.source, model.spec.normalisation)
+    if windows is None:
+        return maker.candidates()[0]
+    with one_thread_each():
+        choices = maker.tried(windows)
+    for choice in choices:
+        say.note(f"{choice.engine.name}: {choice.seconds:.2f} s, {choice.agreement:.2%} of the classes as with torch")
+    return fastest(choices).engine.name
+
+
+def _workers(model: Model, work: SceneWork, engine: Engine, todo: list[Piece], tick: Tick) -> Workers:
+    job = Job(work.plan, work.source, engine, model.spec.normalisation)
+    store, done = work.folder.store, [0]
+
+    def keep(piece: Piece, computed: Computed) -> None:
+        store.keep(piece, computed)
+        done[0] += piece.core.height * piece.core.width
+        tick(done[0] // 10**6, max(1, round(sum(p.core.height * p.core.width for p in todo) / 1e6)))
+
+    return Workers(job, todo, keep)
+
+
+def _tally(
+    work: SceneWork, engine: str, todo: list[Piece], seconds: float, files: dict[str, str], say: Sayer
+) -> dict[str, Any]:
+    """What was done in this call, in figures; said aloud too."""
+    store, plan = work.folder.store, work.plan
+    pixels = sum(p.core.height * p.core.width for p in todo)
+    windows = sum(store.windows(p) for p in todo)
+    planned = sum((p.rows[1] - p.rows[0]) * (p.cols[1] - p.cols[0]) for p in todo)
+    rate = pixels / 1e6 / seconds
+    say.note(
+        f"{work.scene.name}: {pixels / 1e6:,.1f} megapixels in {in_words(seconds)}, {rate:.2f} a second, with "
+        f"{engine}; {windows:,} windows computed, {planned - windows:,} without a valid pixel skipped"
+    )
+    return {
+        "scene": work.scene.name, "megapixels": pixels / 1e6, "seconds": round(seconds, 3),
+        "megapixels_per_second": rate, "engine": engine, "windows": windows, "windows_skipped": planned - windows,
+        "pieces": len(todo), "pieces_reused": len(plan.pieces) - len(todo), "files": files,
+    }  # fmt: skip

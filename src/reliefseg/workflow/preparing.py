@@ -65,6 +65,18 @@ def make_depth_rasters(dataset: Dataset, settings: Settings, say: Sayer = SILENT
     return depth_rasters(list(dataset.scenes.values()), depth, dataset.cache, say)
 
 
+def make_training_depth(dataset: Dataset, settings: Settings, say: Sayer = SILENT) -> None:
+    """Depth rasters of the training splits and validation scenes, where they are not there yet."""
+    depth_rasters(
+        _read_by_training(dataset, settings), with_depth_resolved(settings, dataset).depth, dataset.cache, say
+    )
+
+
+def _read_by_training(dataset: Dataset, settings: Settings) -> list[Scene]:
+    splits = TRAINING_SPLITS if settings.validation.blocks else (*TRAINING_SPLITS, "validation")
+    return [scene for name in splits for scene in dataset.split(name)]
+
+
 def prepare(dataset: Dataset, settings: Settings, device: torch.device, say: Sayer = SILENT) -> Preparation:
     """Reads the training splits and validation scenes; nothing of the test split is touched."""
     labelled = dataset.split("pixel_labelled")

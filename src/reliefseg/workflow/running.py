@@ -9,6 +9,7 @@ from typing import Any
 from reliefseg.config import Settings
 from reliefseg.errors import InputError
 from reliefseg.evaluation.report import write_report
+from reliefseg.learning import is_first_process
 from reliefseg.raster import check_dataset, load_dataset
 from reliefseg.workflow.evaluating import evaluate
 from reliefseg.workflow.saying import SILENT, Sayer
@@ -34,10 +35,15 @@ def run_all(
     resume: bool = False,
     say: Sayer = SILENT,
 ) -> RunResult:
-    """Checks the data set, trains, evaluates on validation and, once, on test scenes, and writes the report."""
+    """Checks the data set, trains, evaluates on validation and, once, on test scenes, and writes the report.
+
+    Of processes that torchrun or SLURM started only the first goes on after training.
+    """
     refuse_errors(dataset, say)
     data = load_dataset(dataset, cache)
     train(data, run, settings, resume=resume, say=say)
+    if not is_first_process():
+        return RunResult(run / "report.html", {})
     metrics = {split: evaluate(run, data, split, say=say) for split in CHECKED_SPLITS if data.split(split)}
     if not metrics:
         say.note("no split with labels to evaluate on: the report has no figures")

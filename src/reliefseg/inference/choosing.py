@@ -1,0 +1,93 @@
+"""Which engine computes: by name, or the fastest that agrees with torch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+
+from reliefseg.errors import InputError
+from reliefseg.export import ModelSpec
+from reliefseg.hardware import pick_precision
+from reliefseg.inference.engines import Engine, TorchEngine
+from reliefseg.inference.onnx_engines import OnnxRuntimeEngine, OpenVinoEngine
+from reliefseg.networks import U2Net
+
+EngineName = Literal["auto", "torch", "openvino", "onnxruntime"]
+AGREEMENT = 0.999
+"""Share of a first window's pixels on which an engine must give torch's class to be chosen by itself."""
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+class Choice(NamedTuple):
+    """An engine that was tried: seconds for the first windows, and its share of pixels with torch's class."""
+
+    engine: Engine
+    seconds: float
+    agreement: float
+
+
+class EngineMaker(NamedTuple):
+    """What engines are made of."""
+
+    spec: ModelSpec
+    network: U2Net
+    device: torch.device
+    batch: int
+
+    def open(self, full_name: str) -> Engine:
+        """The engine that calls itself so, as `torch-bfloat16`."""
+        name, precision = full_name.split("-")
+        _refuse_absent(name)
+        if name == "openvino":
+            return OpenVinoEngine(self.spec, self.network, precision, self.batch)
+        if name == "onnxruntime":
+            return OnnxRuntimeEngine(self.spec, self.network)
+        return TorchEngine(self.spec, self.network, self.device, PRECISIONS[precision])
+
+    def named(self, name: str) -> Engine:
+        """An engine in the precision that suits this machine."""
+        precision = str(pick_precision("auto", self.device)).removeprefix("torch.")
+        return self.open("onnxruntime-float32" if name == "onnxruntime" else f"{name}-{precision}")
+
+    def candidates(self) -> list[str]:
+        """Engines to try on this machine, torch first."""
+        torch_name = self.named("torch").name
+        if self.device.type != "cpu":
+            return [torch_name]
+        precisions = sorted({torch_name.split("-")[1], "float32"})
+        found = [f"openvino-{p}" for p in precisions] if find_spec("openvino") else []
+        return [torch_name, *found, *(["onnxruntime-float32"] if find_spec("onnxruntime") else [])]
+
+    def tried(self, windows: Float32[np.ndarray, "n bands window window"]) -> list[Choice]:
+        """All candidates on the scene's first windows, torch first."""
+        choices: list[Choice] = []
+        for name in self.candidates():
+            engine = self.open(name)
+            classes = engine(windows).argmax(axis=1)
+            expected = choices[0].engine(windows).argmax(axis=1) if choices else classes
+            choices.append(Choice(engine, _seconds(lambda e=engine: e(windows)), float((classes == expected).mean())))  # type: ignore[misc]
+        return choices
+
+
+def fastest(choices: list[Choice]) -> Choice:
+    """The fastest of those that agree with the first."""
+    return min((c for c in choices if c.agreement >= AGREEMENT), key=lambda c: c.seconds)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def _refuse_absent(name: str) -> None:
+    if name not in ("torch", "openvino", "onnxruntime"):
+        raise InputError(f"engine {name!r}: unknown; known are auto, torch, openvino, onnxruntime")
+    if find_spec(name) is None:
+        raise InputError(f"engine {name!r}: is not installed here; pip install 'reliefseg[{name}]', or --engine torch")

@@ -1,0 +1,164 @@
+"""Pieces computed: windows through the engine, blended, by several workers at once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float32, UInt16
+
+from reliefseg.inference.engines import Engine
+from reliefseg.inference.plan import Piece, Plan
+from reliefseg.inference.sampling import WorkingImage, working_image
+from reliefseg.inference.source import Read, Source
+from reliefseg.tiles import Normalisation
+
+STEPS = 65535
+"""Probability 1 as pieces keep it: sums of what overlapping pieces keep are exact, in whatever order."""
+
+
+class Computed(NamedTuple):
+    """What is kept of a piece.
+
+    `probabilities`: weighted by the windows' weights, in steps of 1 / STEPS, over the piece's area; None where no
+    window sees a valid pixel. `valid`: over the piece's core. `windows` is how many were computed.
+    """
+
+    probabilities: UInt16[np.ndarray, "classes rows cols"] | None
+    valid: Bool[np.ndarray, "h w"]
+    windows: int
+
+
+class Job(NamedTuple):
+    """All it takes to compute any piece of a scene."""
+
+    plan: Plan
+    source: Source
+    engine: Engine
+    normalisation: Normalisation
+
+    def compute(self, piece: Piece, read: Read) -> Computed:
+        """One piece, from nothing but the source."""
+        image = working_image(self.plan, piece, self.normalisation, read)
+        core = piece.core.shifted(-image.read.row, -image.read.col)
+        needed = [w for w in self.plan.windows(piece) if _shows_something(self.plan, image, *w)]
+        found = blended(self.plan, piece, image, needed, self.engine) if needed else None
+        stored = None if found is None else np.rint(found * np.float32(STEPS)).astype(np.uint16)
+        return Computed(stored, image.valid[core.slices], len(needed))
+
+
+def blended(
+    plan: Plan, piece: Piece, image: WorkingImage, windows: list[tuple[int, int]], engine: Engine
+) -> Float32[np.ndarray, "classes rows cols"]:
+    """What these windows of a piece contribute to its area: probabilities times weights, added up."""
+    total: np.ndarray | None = None
+    for first in range(0, len(windows), plan.batch):
+        some = windows[first : first + plan.batch]
+        for window, found in zip(some, engine(_tiles(plan, image, some)), strict=True):
+            if total is None:
+                total = np.zeros((len(found), piece.area.height, piece.area.width), np.float32)
+            kept = plan.kept(*window)
+            inside = kept.clipped(plan.rows, plan.cols)
+            part = inside.shifted(-kept.row, -kept.col).slices
+            place = inside.shifted(-piece.area.row, -piece.area.col).slices
+            total[(slice(None), *place)] += found[(slice(None), *part)] * plan.weights(*window)[part]
+    assert total is not None
+    return total
+
+
+def _tiles(
+    plan: Plan, image: WorkingImage, windows: list[tuple[int, int]]
+) -> Float32[np.ndarray, "n bands window window"]:
+    seen = [plan.kept(*w).expanded(plan.margin).shifted(-image.seen.row, -image.seen.col) for w in windows]
+    return np.stack([image.bands[(slice(None), *w.slices)] for w in seen])
+
+
+def _shows_something(plan: Plan, image: WorkingImage, i: int, j: int) -> bool:
+    """Whether any valid pixel of the scene depends on the window."""
+    near = plan.to_scene(plan.kept(i, j).expanded(1).clipped(plan.rows, plan.cols))
+    return bool(image.valid[near.shifted(-image.read.row, -image.read.col).slices].any())
+
+
+def first_windows(
+    plan: Plan, source: Source, normalisation: Normalisation
+) -> Float32[np.ndarray, "n bands window window"] | None:
+    """The scene's first batch of windows with something valid in them; None where nothing is valid."""
+    with source.opened() as read:
+        for piece in plan.pieces:
+            image = working_image(plan, piece, normalisation, read)
+            needed = [w for w in plan.windows(piece) if _shows_something(plan, image, *w)]
+            if needed:
+                return _tiles(plan, image, needed[: plan.batch])
+    return None
+
+
+class Workers:
+    """Threads that compute pieces in order while others wait for them, or do something else."""
+
+    def __init__(self, job: Job, pieces: Iterable[Piece], keep: Callable[[Piece, Computed], None]):
+        self._job, self._keep, self._todo = job, keep, list(pieces)
+        self._done: dict[int, Future[None]] = {piece.number: Future() for piece in self._todo}
+        self._lock, self._stopped = threading.Lock(), threading.Event()
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Lets them work; they stop, each after its piece, when the context ends."""
+        count = max(1, min(self._job.engine.workers, len(self._todo)))
+        with one_thread_each(), ThreadPoolExecutor(count) as pool:
+            try:
+                for _ in range(count):
+                    pool.submit(self._work)
+                yield
+            finally:
+                self._stopped.set()
+
+    def wait(self, number: int) -> None:
+        """Until a piece is done; raises what kept it from being done. Pieces that were not to do are done."""
+        if number in self._done:
+            self._done[number].result()
+
+    def wait_for_all(self) -> None:
+        """Until every piece is done; raises what kept one from being done."""
+        for future in self._done.values():
+            future.result()
+
+    def _work(self) -> None:
+        try:
+            with self._job.source.opened() as read:
+                while (piece := self._next()) is not None:
+                    self._keep(piece, self._job.compute(piece, read))
+                    self._finish(piece)
+        except BaseException as error:
+            self._fail(error)
+
+    def _next(self) -> Piece | None:
+        with self._lock:
+            return self._todo.pop(0) if self._todo and not self._stopped.is_set() else None
+
+    def _finish(self, piece: Piece) -> None:
+        with self._lock:
+            if not self._done[piece.number].done():
+                self._done[piece.number].set_result(None)
+
+    def _fail(self, error: BaseException) -> None:
+        self._stopped.set()
+        with self._lock:
+            waiting = [future for future in self._done.values() if not future.done()]
+            for future in waiting:
+                future.set_exception(error)
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Threads that start inside compute with one torch thread."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

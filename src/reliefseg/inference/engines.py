@@ -1,0 +1,101 @@
+"""Engines: what computes a batch of windows."""
+
+from __future__ import annotations
+
+import copy
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from reliefseg.export import ModelSpec
+from reliefseg.hardware import placed
+from reliefseg.networks import U2Net
+from reliefseg.networks.u2net import ConvBlock
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Computes windows. Several threads may call it at once; equal batches give equal bytes on one kind of machine."""
+
+    @property
+    def name(self) -> str:
+        """The engine and its precision, as `torch-bfloat16`."""
+
+    @property
+    def workers(self) -> int:
+        """How many threads should call it at once to keep the machine busy."""
+
+    def __call__(
+        self, windows: Float32[np.ndarray, "n bands window window"]
+    ) -> Float32[np.ndarray, "n classes keep keep"]:
+        """Class probabilities, which sum to one, of what is kept of each window: all but the margin."""
+
+
+class KeptProbabilities(nn.Module):
+    """A network with what comes after it: the margin cut off, logits made into probabilities.
+
+    Where classes are independent (`sigmoid`), the sigmoids divided by their sum.
+    """
+
+    def __init__(self, network: nn.Module, loss: str, margin: int):
+        super().__init__()
+        self.network, self.loss, self.margin = network, loss, margin
+
+    def forward(self, x: Float[Tensor, "n bands h w"]) -> Float32[Tensor, "n classes keep keep"]:
+        """Normalised bands to probabilities."""
+        height, width = x.shape[2:]
+        kept = self.network(x)[:, :, self.margin : height - self.margin, self.margin : width - self.margin].float()
+        if self.loss == "softmax":
+            return kept.softmax(dim=1)
+        independent = kept.sigmoid()
+        return independent / independent.sum(dim=1, keepdim=True).clamp(min=1e-12)
+
+
+class FusedMap(nn.Module):
+    """U²-Net's fused map alone, batch norm folded into the convolutions before it."""
+
+    def __init__(self, network: U2Net):
+        super().__init__()
+        self.network = copy.deepcopy(network).float().cpu().eval()
+        for block in [m for m in self.network.modules() if isinstance(m, ConvBlock)]:
+            block.conv = fuse_conv_bn_eval(block.conv, block.norm)
+            block.norm = nn.Identity()  # type: ignore[assignment]
+
+    def forward(self, x: Float[Tensor, "n bands h w"]) -> Float[Tensor, "n classes h w"]:
+        """Logits."""
+        return self.network.fused(x)
+
+
+class TorchEngine:
+    """PyTorch on any device: folded batch norm, channels-last, bfloat16 or float32 throughout.
+
+    On a processor every worker computes with one thread, so that results do not depend on how many cores there are
+    and nothing waits for the slowest core after every layer.
+    """
+
+    def __init__(self, spec: ModelSpec, network: U2Net, device: torch.device | str, precision: torch.dtype):
+        self.device, self.precision = torch.device(device), precision
+        folded = placed(FusedMap(network), self.device).to(precision)
+        self._network = KeptProbabilities(folded, spec.loss, spec.margin)
+
+    @property
+    def name(self) -> str:
+        """With the precision."""
+        return f"torch-{str(self.precision).removeprefix('torch.')}"
+
+    @property
+    def workers(self) -> int:
+        """One a core; two for a GPU, one prepares while the other computes."""
+        return torch.get_num_threads() if self.device.type == "cpu" else 2
+
+    @torch.inference_mode()
+    def __call__(
+        self, windows: Float32[np.ndarray, "n bands window window"]
+    ) -> Float32[np.ndarray, "n classes keep keep"]:
+        """See `Engine`."""
+        x = torch.from_numpy(windows).to(self.device, self.precision, memory_format=torch.channels_last)
+        return self._network(x).cpu().numpy()

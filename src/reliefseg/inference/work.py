@@ -1,0 +1,138 @@
+"""The work folder of a scene: finished pieces, and what they were made from and with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from reliefseg.errors import InputError
+from reliefseg.inference.plan import Piece, Plan
+from reliefseg.inference.store import FolderStore
+from reliefseg.raster import Scene, probe_folder, write_json
+from reliefseg.raster.opening import gdal_name, is_remote, opened
+
+FORMAT = 1
+"""Counted up when equal recipes would no longer mean equal pieces."""
+PLAN = "plan.json"
+
+
+class Recipe(NamedTuple):
+    """What every piece of a scene depends on: hashes of model and source, the plan, the engine asked for."""
+
+    model: str
+    source: str
+    plan: dict[str, int]
+    engine: str
+
+    @property
+    def key(self) -> str:
+        """Equal keys: the same pieces."""
+        return hashlib.sha256(json.dumps([FORMAT, *self], sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class WorkFolder:
+    """`OUT/.reliefseg-SCENE/KEY`: work with another recipe has another key and is never mixed in."""
+
+    out: Path
+    scene: str
+    recipe: Recipe
+
+    @property
+    def root(self) -> Path:
+        """What goes away when the scene is done."""
+        return self.out / f".reliefseg-{self.scene}"
+
+    @property
+    def folder(self) -> Path:
+        """Where the pieces are."""
+        return self.root / self.recipe.key
+
+    @property
+    def results(self) -> Path:
+        """Where results grow until they are whole."""
+        return self.folder / "results"
+
+    @property
+    def store(self) -> FolderStore:
+        """The pieces."""
+        return FolderStore(self.folder)
+
+    def engine(self) -> str | None:
+        """The engine chosen when the work began; None: it has not begun."""
+        try:
+            return str(json.loads((self.folder / PLAN).read_text(encoding="utf-8"))["computed_with"])
+        except FileNotFoundError:
+            return None
+
+    def begin(self, engine: str) -> str:
+        """Writes down the engine, unless another process was faster; returns the one that holds."""
+        probe_folder(self.folder)
+        aside = self.folder / f".{PLAN}.{os.getpid()}"
+        write_json(aside, {"format": FORMAT, **self.recipe._asdict(), "computed_with": engine})
+        try:
+            os.link(aside, self.folder / PLAN)
+        except FileExistsError:
+            pass
+        finally:
+            aside.unlink()
+        return self.engine() or engine
+
+    def unlike(self) -> list[str]:
+        """In which respects earlier, unfinished work on this scene differs; empty where there is none."""
+        changed = []
+        for other in sorted(self.root.glob(f"*/{PLAN}")):
+            if other.parent != self.folder:
+                told = json.loads(other.read_text(encoding="utf-8"))
+                changed += [name for name, value in self.recipe._asdict().items() if told.get(name) != value]
+        return list(dict.fromkeys(changed))
+
+    def forget_others(self) -> None:
+        """Removes what was made by other recipes."""
+        for other in self.root.iterdir() if self.root.exists() else ():
+            if other != self.folder:
+                shutil.rmtree(other, ignore_errors=True)
+
+    def remove(self) -> None:
+        """Removes all work on this scene: it is done."""
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    def missing(self, plan: Plan) -> list[Piece]:
+        """The pieces still to do."""
+        return [piece for piece in plan.pieces if not self.store.has(piece)]
+
+    def refuse_small_disk(self, plan: Plan, classes: int) -> None:
+        """An `InputError` where the pieces to do and the results would not fit on the disk."""
+        todo = self.missing(plan)
+        needed = sum(2 * classes * p.area.height * p.area.width + p.core.height * p.core.width for p in todo)
+        free = shutil.disk_usage(self.out).free
+        if needed > free:
+            raise InputError(
+                f"{self.out}: the disk is too full for scene {self.scene}: {needed / 1e9:.1f} GB are needed for "
+                f"finished pieces and results, {free / 1e9:.1f} GB are free; make room or choose another place with -o"
+            )
+
+
+def source_hash(scene: Scene, depth: Path | None) -> str:
+    """Changes with the scene's files: their headers, sizes and times of change, and what depth was made from."""
+    facts: list[Any] = [scene.bands]
+    for path in [scene.image, *([depth] if depth else [])]:
+        with opened(path) as dataset:
+            crs = None if dataset.crs is None else dataset.crs.to_wkt()
+            facts += [dataset.shape, list(dataset.transform), crs, dataset.dtypes, repr(dataset.nodatavals)]
+            facts += [dataset.tags().get("depth_key")]
+            files = [] if path == depth else sorted(dataset.files)
+        facts += [_stamp(Path(file)) for file in files]
+    return hashlib.sha256(json.dumps(facts, default=str).encode()).hexdigest()
+
+
+def _stamp(path: Path) -> list[Any]:
+    if is_remote(path):
+        return [gdal_name(path)]
+    state = path.stat()
+    return [path.name, state.st_size, state.st_mtime_ns]

@@ -1,0 +1,72 @@
+"""Rasters as cloud-optimised GeoTIFFs (COG): any part, at any scale, is read without the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+from xml.etree import ElementTree as xml
+
+import numpy as np
+import rasterio
+from rasterio.io import DatasetWriter
+from rasterio.shutil import copy
+
+from reliefseg.raster.classes import IGNORE_INDEX, ClassTable
+from reliefseg.raster.files import whole_file, write_text
+from reliefseg.raster.grid import Grid
+from reliefseg.raster.opening import GDAL_OPTIONS, quiet_georeferencing
+from reliefseg.raster.writers import describe_classes, new_raster
+
+TILE = 512
+"""Side of a tile of a COG, pixels."""
+COG_OPTIONS = {"driver": "COG", "blocksize": TILE, "compress": "deflate", "bigtiff": "if_safer", "num_threads": 1}
+
+
+@contextmanager
+def new_cog(path: Path, grid: Grid, *, bands: int, overviews: Literal["mode", "average"]) -> Iterator[DatasetWriter]:
+    """An empty raster of uint8 with nodata 255 to write windows to; a COG under its name when the block ends well.
+
+    Overviews, halved until a tile holds all, have the most frequent value of the pixels they stand for, or
+    their mean. A COG can only be copied, so a plain GeoTIFF lies beside it for as long as it is written.
+    """
+    with whole_file(path) as part:
+        plain = part.with_suffix(".plain.tif")
+        try:
+            kind = np.dtype(np.uint8)
+            # By band: from blocks of all bands GDAL makes overviews in a time that grows with the bands squared.
+            with new_raster(plain, grid, bands=bands, dtype=kind, nodata=IGNORE_INDEX, interleave="band") as dataset:
+                yield dataset
+            with rasterio.Env(**GDAL_OPTIONS), quiet_georeferencing():
+                copy(plain, part, overviews="ignore_existing", overview_resampling=overviews, **COG_OPTIONS)
+                _read_back(part)
+        finally:
+            plain.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_class_cog(path: Path, grid: Grid, classes: ClassTable) -> Iterator[DatasetWriter]:
+    """An empty class map as `new_cog`, with the classes' colours, and their names in `PATH.aux.xml` for GDAL."""
+    with new_cog(path, grid, bands=1, overviews="mode") as dataset:
+        describe_classes(dataset, classes)
+        yield dataset
+    write_text(path.with_name(f"{path.name}.aux.xml"), category_names(classes))
+
+
+def category_names(classes: ClassTable) -> str:
+    """What GDAL reads a band's category names from. Source: GDAL, Persistent Auxiliary Metadata."""
+    root = xml.Element("PAMDataset")
+    band = xml.SubElement(root, "PAMRasterBand", band="1")
+    names = xml.SubElement(band, "CategoryNames")
+    for name in classes.names:
+        xml.SubElement(names, "Category").text = name
+    xml.indent(root)
+    return xml.tostring(root, encoding="unicode") + "\n"
+
+
+def _read_back(path: Path) -> None:
+    """GDAL does not always say that the disk was full when it closed a file: reading tells."""
+    with rasterio.open(path) as dataset:
+        for _, window in dataset.block_windows(1):
+            dataset.read(window=window)

@@ -1,0 +1,73 @@
+"""Which scenes a command means, and with which heights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from reliefseg.errors import InputError
+from reliefseg.raster import SceneFiles
+from reliefseg.raster.heights import HeightsAre
+from reliefseg.raster.opening import is_remote
+
+SUFFIXES = (".tif", ".tiff", ".vrt", ".png", ".jpg", ".jpeg")
+
+
+@dataclass(frozen=True)
+class HeightFiles:
+    """Where predicted scenes' heights lie, for models whose depth comes from rasters.
+
+    Patterns in which `{scene}` is the scene's name; without `ground`, the terrain height, it is estimated.
+    """
+
+    heights: str
+    ground: str | None = None
+    heights_are: HeightsAre = "dsm"
+
+    def beside(self, image: Path) -> SceneFiles:
+        """The image with its height files."""
+        ground = None if self.ground is None else Path(self.ground.replace("{scene}", image.stem))
+        heights = Path(self.heights.replace("{scene}", image.stem))
+        return SceneFiles(image, heights=heights, ground=ground, heights_are=self.heights_are)
+
+
+def find_scenes(arguments: Sequence[str]) -> list[Path]:
+    """Files, folders, globs and URLs as a list of scenes; InputError names every argument that gives none.
+
+    URLs and places in GDAL's virtual file systems are taken as they are.
+    """
+    found, missing = [], []
+    for argument in arguments:
+        here = _found(argument)
+        found += here
+        missing += [] if here else [f"{argument}: no scene here; expected a file, a folder with images, or a glob"]
+    if missing:
+        raise InputError(missing)
+    return list(dict.fromkeys(found))
+
+
+def _found(argument: str) -> list[Path]:
+    path = Path(argument)
+    if is_remote(path) or path.is_file():
+        return [path]
+    if path.is_dir():
+        return sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
+    return sorted(Path(path.anchor or ".").glob(argument.removeprefix(path.anchor)))
+
+
+def refuse_collisions(scenes: Sequence[Path], out: Path) -> None:
+    """An InputError where scenes' results would overwrite one another, or a scene."""
+    by_name: dict[str, list[Path]] = {}
+    for path in scenes:
+        by_name.setdefault(path.stem, []).append(path)
+    faults = [
+        f"scenes {', '.join(map(str, paths))}: results would all lie in {out / name}; "
+        "predict them into different folders"
+        for name, paths in by_name.items()
+        if len(paths) > 1
+    ]
+    own = [p for p in scenes if (out / p.stem).resolve() == p.resolve().parent]
+    faults += [f"{p}: lies where its results would; choose another folder with -o" for p in own]
+    if faults:
+        raise InputError(faults)

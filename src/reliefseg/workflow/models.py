@@ -1,0 +1,120 @@
+"""A trained model ready to predict."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from reliefseg.depth import make_depth
+from reliefseg.errors import InputError
+from reliefseg.export import ModelSpec, bundle_hash, load_bundle
+from reliefseg.hardware import pick_device, pick_precision, use_processor
+from reliefseg.inference import ScenePredictor
+from reliefseg.inference.plan import Plan
+from reliefseg.inference.results import Validation
+from reliefseg.raster import ClassTable, Scene, SceneFiles, default_cache
+from reliefseg.raster.scene import survey_scene
+from reliefseg.tiles import SceneArrays
+from reliefseg.tiles.loading import relative_gsd
+from reliefseg.workflow.finding import HeightFiles
+
+COARSE = 1.5
+"""From this ratio of pixel sizes on, a scene lacks detail that the model has learnt from, and that is said."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained model as a notebook wants it.
+
+    `hash` is of its bundle; `validation` the confusion matrices of the run's validation scenes, where there are any.
+    """
+
+    predictor: ScenePredictor
+    hash: str
+    cache: Path | None = None
+    validation: Validation = ()
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the model is and must be fed."""
+        return self.predictor.spec
+
+    @property
+    def classes(self) -> ClassTable:
+        """The classes, in the order of the ids that `predict` returns."""
+        return self.spec.class_table
+
+    def predict(self, image: Path | str, heights: HeightFiles | None = None) -> UInt8[np.ndarray, "h w"]:
+        """Class ids of a whole scene on its own grid; 255 where it is not valid. The scene must fit into memory."""
+        return self.predictor.class_ids(self.read(self.open(Path(image), heights)))
+
+    def probabilities(
+        self, image: Path | str, heights: HeightFiles | None = None
+    ) -> Float32[np.ndarray, "classes h w"]:
+        """Class probabilities of a whole scene on its own grid; they sum to one."""
+        return self.predictor.probabilities(self.read(self.open(Path(image), heights)))
+
+    def open(self, image: Path, heights: HeightFiles | None = None, gsd: float | None = None) -> Scene:
+        """The scene in this file; InputError where its bands are not the model's or its heights are not there."""
+        files = SceneFiles(image) if heights is None else heights.beside(image)
+        scene, faults = survey_scene(image.stem, files, self.spec.scene_bands, self.classes, gsd)
+        if self.spec.depth.source == "raster" and heights is None:
+            faults.append(f"scene {image.stem}: the model needs heights; give --heights 'FOLDER/{{scene}}.tif'")
+        if scene is None or faults:
+            raise InputError(faults)
+        return scene
+
+    def read(self, scene: Scene) -> SceneArrays:
+        """The scene's bands as the model wants them; depth is made where it is not there yet."""
+        depth = make_depth([scene], self.spec.depth, self.cache_for(scene))
+        return self.predictor.read(scene, depth.get(scene.name))
+
+    def cache_for(self, scene: Scene) -> Path:
+        """Where the scene's depth is kept."""
+        return self.cache or default_cache(scene.image.parent)
+
+    def plan(self, scene: Scene) -> Plan:
+        """How the scene is computed."""
+        ratio = relative_gsd(scene, self.spec.reference_gsd)
+        return self.predictor.plan(scene.grid.height, scene.grid.width, ratio)
+
+    def scale_note(self, scene: Scene) -> str | None:
+        """What there is to say about the scene's pixel size; None where it is the model's or both are unknown."""
+        known, own = self.spec.reference_gsd, scene.grid.gsd
+        if known is None:
+            return None
+        if own is None:
+            return (
+                f"scene {scene.name}: does not say how large its pixels are; they are taken to be {known:.3g} m, as "
+                "the model's (--gsd METRES says otherwise)"
+            )
+        if 1 / COARSE <= own / known <= COARSE:
+            return None
+        detail = "detail the model has learnt from is not in it" if own > known else "finer detail is averaged away"
+        return (
+            f"warning: scene {scene.name}: pixels of {own:.3g} m, the model learnt from {known:.3g} m: it is resampled "
+            f"by {own / known:.3g}; {detail}"
+        )
+
+
+def load_model(
+    path: Path | str, device: str = "auto", *, batch: int = 4, threads: int = 0, cache: Path | None = None
+) -> Model:
+    """The model in a run folder or bundle, ready to predict; InputError where there is none or it is damaged."""
+    spec, network = load_bundle(Path(path))
+    chosen = pick_device(device)
+    use_processor(threads)
+    predictor = ScenePredictor(spec, network, chosen, batch=batch, precision=pick_precision("auto", chosen))
+    return Model(predictor, bundle_hash(Path(path)), cache, _validation(Path(path)))
+
+
+def _validation(run: Path) -> Validation:
+    try:
+        metrics = json.loads((run / "evaluation" / "validation" / "metrics.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ()
+    return [np.array(scene["confusion"], dtype=np.int64) for scene in metrics["per_scene"].values()]

@@ -1,0 +1,82 @@
+"""What a run writes down about itself: what it was computed with, what data it saw, what the reader should know."""
+
+from __future__ import annotations
+
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+from reliefseg.config import Settings
+from reliefseg.hardware import describe
+from reliefseg.raster import Dataset, color_text
+from reliefseg.workflow.preparing import Preparation
+
+
+def notes_on(dataset: Dataset, prepared: Preparation, tiles: int) -> list[str]:
+    """What the reader of log and report should know of the data."""
+    settings, notes = prepared.settings, []
+    shown = int(prepared.pixels.layout.labelled_pixels)
+    scenes = len(dataset.split("pixel_labelled"))
+    notes.append(
+        f"{scenes} pixel-labelled scenes ({shown / 1e6:.1f} Mpx with a class), {tiles} tile labels; "
+        f"depth: {settings.depth.source}"
+    )
+    without = [n for n, c in zip(dataset.classes.names, prepared.pixels.layout.pixels_per_class, strict=True) if not c]
+    if without:
+        notes.append(f"No pixel-labelled scene shows {', '.join(without)}: that cannot be learnt.")
+    if settings.pretrain.steps and not tiles:
+        notes.append("No tile labels: pretraining is left out.")
+    if settings.validation.blocks:
+        notes.append("Checkpoints are picked on one quarter of each pixel-labelled scene (validation.blocks).")
+    elif not prepared.validation:
+        notes.append("No validation scenes: nothing is picked; the averaged weights of the last step are the result.")
+    return notes
+
+
+def environment(device: torch.device, settings: Settings, processes: int) -> dict[str, Any]:
+    """What a run was computed with; every choice in `settings` is made."""
+    return {
+        "reliefseg": version("reliefseg"),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "device": device.type,
+        "processor": describe(device),
+        "precision": settings.precision,
+        "threads": settings.threads,
+        "processes": processes,
+        "platform": platform.platform(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def data_summary(dataset: Dataset, prepared: Preparation, tiles: int) -> dict[str, Any]:
+    """What the report says of the data."""
+    splits = {
+        name: [
+            {
+                "name": s.name,
+                "height": s.grid.height,
+                "width": s.grid.width,
+                "megapixels": s.grid.height * s.grid.width / 1e6,
+            }
+            for s in dataset.split(name)
+        ]
+        for name in dataset.splits
+    }
+    counts = prepared.pixels.layout.pixels_per_class
+    return {
+        "name": dataset.name,
+        "bands": [*prepared.spec.bands, *(["depth"] if prepared.spec.uses_depth else [])],
+        "classes": [
+            {"name": c.name, "color": color_text(c.color), "labelled_pixels": int(n)}
+            for c, n in zip(dataset.classes.classes, counts, strict=True)
+        ],
+        "splits": splits,
+        "tile_labels": tiles,
+        "labelled_megapixels": int(counts.sum()) / 1e6,
+        "warnings": [],
+        "notes": [],
+    }

@@ -1,0 +1,329 @@
+"""Whole scenes from and to disk: interruptions, shards, other models and sources, damaged files."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+from affine import Affine
+
+from reliefseg.cli import run as command
+from reliefseg.depth import DepthSettings
+from reliefseg.errors import InputError
+from reliefseg.export import BundleClass, ModelSpec, save_bundle
+from reliefseg.inference import work
+from reliefseg.inference.plan import Plan
+from reliefseg.inference.store import FolderStore
+from reliefseg.raster.opening import quiet_georeferencing
+from reliefseg.workflow import Shard, find_scenes, load_model, merge, predict
+
+HEIGHT, WIDTH = 170, 230
+
+
+def save_model(folder, seed=0, **changes):
+    spec = ModelSpec(
+        network="u2net-small", bands=("red", "green"), scene_bands=("red", "green"), loss="softmax",
+        classes=tuple(BundleClass(name=n, color=(i * 40, 9, 9)) for i, n in enumerate(("road", "roof", "tree"))),
+        mean=(100.0, 110.0), std=(50.0, 40.0), working_scale=1.0, reference_gsd=0.1, window=48, margin=4,
+        depth=DepthSettings(source="none"),
+    )  # fmt: skip
+    torch.manual_seed(seed)
+    spec = spec.model_copy(update=changes)
+    save_bundle(folder, spec, spec.build_network())
+    return folder
+
+
+def write_scene(path, *, height=HEIGHT, width=WIDTH, gsd=0.1, seed=0, bands=2, **profile):
+    rng = np.random.default_rng(seed)
+    profile = {"nodata": 0, "tiled": True, "blockxsize": 64, "blockysize": 64, "compress": "deflate"} | profile
+    pixels = rng.integers(1, 255, (bands, height, width), dtype=np.uint8)
+    pixels[:, 30:60, 40:80] = 0
+    where = {"crs": "EPSG:32640", "transform": Affine(gsd, 0, 300000, 0, -gsd, 2700000)}
+    with rasterio.open(path, "w", height=height, width=width, count=bands, dtype="uint8", **where, **profile) as file:
+        file.write(pixels)
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return save_model(tmp_path_factory.mktemp("model") / "model")
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    return write_scene(tmp_path_factory.mktemp("scenes") / "city.tif")
+
+
+@pytest.fixture
+def small_pieces(monkeypatch):
+    """Pieces of one or few windows, so that small scenes have many."""
+    monkeypatch.setattr("reliefseg.inference.plan.PIECE", 40)
+
+
+@pytest.fixture(scope="module")
+def whole_once(model, scene, tmp_path_factory):
+    out = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("reliefseg.inference.plan.PIECE", 40)
+        predict(model, [scene], out)
+    return contents(out)
+
+
+@pytest.fixture
+def whole(whole_once, small_pieces):
+    """The results of a run never interrupted."""
+    return whole_once
+
+
+def contents(out):
+    return {str(p.relative_to(out)): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()}
+
+
+def broken_off(monkeypatch, model, scene, out, after):
+    """A run that ends, as if killed, when it has kept `after` pieces."""
+    kept, keep = [], FolderStore.keep
+
+    def counted(self, piece, computed):
+        if len(kept) >= after:
+            raise SystemExit("killed")
+        kept.append(piece.number)
+        keep(self, piece, computed)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FolderStore, "keep", counted)
+        with pytest.raises(SystemExit, match="killed"):
+            predict(model, [scene], out)
+    return kept
+
+
+class Notes:
+    def __init__(self):
+        self.lines = []
+
+    def note(self, text):
+        self.lines.append(text)
+
+    def progress(self, title):
+        from contextlib import nullcontext
+
+        return nullcontext(lambda done, of: None)
+
+    def said(self, words):
+        return any(words in line for line in self.lines)
+
+
+def test_the_map_lies_on_the_scenes_grid_and_is_what_the_model_says_in_memory(model, scene, tmp_path):
+    (tally,) = predict(model, [scene], tmp_path)
+    with rasterio.open(tally["files"]["classes"]) as found, rasterio.open(scene) as image:
+        assert (found.crs, found.transform, found.shape) == (image.crs, image.transform, image.shape)
+        class_ids = found.read(1)
+        np.testing.assert_array_equal(class_ids == 255, (image.read() == 0).all(axis=0))
+    np.testing.assert_array_equal(class_ids, load_model(model).predict(scene))
+    assert not list(tmp_path.glob(".reliefseg-*"))
+
+
+@pytest.mark.parametrize("after", [0, 1, 5, 11])
+def test_interrupted_and_taken_up_again_it_gives_the_same_bytes(monkeypatch, model, scene, tmp_path, whole, after):
+    kept = broken_off(monkeypatch, model, scene, tmp_path / "out", after)
+    assert not list((tmp_path / "out").rglob("*.tif"))
+    notes = Notes()
+    (tally,) = predict(model, [scene], tmp_path / "out", say=notes)
+    assert tally["pieces_reused"] == len(kept)
+    assert notes.said("going on") == bool(kept)
+    assert contents(tmp_path / "out") == whole
+
+
+def test_killed_outright_it_goes_on_to_the_same_bytes(model, scene, tmp_path, whole):
+    """SIGKILL while a piece is being written: what lies there under final names is whole."""
+    script = """
+import os, signal, sys
+from reliefseg.inference import plan, store
+plan.PIECE = 40
+whole_file, kept = store.FolderStore.put, []
+def put(self, number, content):
+    kept.append(number)
+    if len(kept) == 4:
+        self.path(number).with_name(".half.part.safetensors").write_bytes(content[: len(content) // 2])
+        os.kill(os.getpid(), signal.SIGKILL)
+    whole_file(self, number, content)
+store.FolderStore.put = put
+from reliefseg.cli import run
+sys.exit(run(sys.argv[1:]))
+"""
+    arguments = [sys.executable, "-c", script, "predict", str(model), str(scene), "-o", str(tmp_path / "out")]
+    killed = subprocess.run(arguments, capture_output=True, check=False)
+    assert killed.returncode == -9, killed.stderr
+    assert list((tmp_path / "out" / ".reliefseg-city").glob("*/piece_*"))
+    predict(model, [scene], tmp_path / "out")
+    assert contents(tmp_path / "out") == whole
+
+
+def test_shards_and_merge_give_the_same_bytes_in_any_order(model, scene, tmp_path, whole):
+    out = tmp_path / "out"
+    for index in (3, 1):
+        predict(model, [scene], out, shard=Shard(index, 3))
+    with pytest.raises(InputError, match=r"scene city: \d of \d+ pieces are not there.*run the missing shards"):
+        merge(model, [scene], out)
+    predict(model, [scene], out, shard=Shard(2, 3))
+    (tally,) = merge(model, [scene], out)
+    assert tally["pieces"] == 0
+    assert contents(out) == whole
+
+
+def test_shards_share_out_every_piece_once():
+    pieces = list(Plan.of(3000, 3000, 1.0, window=48, margin=4, batch=4).pieces)
+    for of in (1, 4, len(pieces) + 3):
+        assert [piece for i in range(1, of + 1) for piece in Shard(i, of).share(pieces)] == pieces
+
+
+def test_another_model_starts_afresh_and_says_so(monkeypatch, model, scene, tmp_path, small_pieces):
+    broken_off(monkeypatch, model, scene, tmp_path / "out", 3)
+    notes, other = Notes(), save_model(tmp_path / "other", seed=1)
+    (tally,) = predict(other, [scene], tmp_path / "out", say=notes)
+    assert notes.said("unfinished work was made with another model; starting afresh")
+    assert tally["pieces_reused"] == 0
+    assert not list((tmp_path / "out").glob(".reliefseg-*"))
+
+
+def test_another_source_starts_afresh_and_says_so(monkeypatch, model, tmp_path, small_pieces):
+    scene = write_scene(tmp_path / "city.tif")
+    broken_off(monkeypatch, model, scene, tmp_path / "out", 3)
+    write_scene(scene, seed=1)
+    notes = Notes()
+    predict(model, [scene], tmp_path / "out", say=notes)
+    assert notes.said("made with another source; starting afresh")
+
+
+def test_what_is_finished_is_not_computed_again(model, scene, tmp_path):
+    predict(model, [scene], tmp_path)
+    notes = Notes()
+    (tally,) = predict(model, [scene], tmp_path, say=notes)
+    assert notes.said("is there already")
+    assert Path(tally["files"]["classes"]).exists()
+    Path(tally["files"]["classes"]).unlink()
+    (again,) = predict(model, [scene], tmp_path)
+    assert again["pieces"] > 0
+
+
+def test_the_first_of_several_processes_chooses_the_engine(tmp_path):
+    folder = work.WorkFolder(tmp_path, "city", work.Recipe("m", "s", {}, "auto"))
+    assert folder.engine() is None
+    assert folder.begin("torch-bfloat16") == "torch-bfloat16"
+    assert folder.begin("torch-float32") == "torch-bfloat16"
+    assert [p.name for p in folder.folder.iterdir()] == ["plan.json"]
+
+
+def test_the_tally_is_machine_readable(model, scene, tmp_path, capsys):
+    assert command(["predict", str(model), str(scene), "-o", str(tmp_path), "--json", "--quiet"]) == 0
+    (tally,) = json.loads(capsys.readouterr().out)["scenes"]
+    assert tally["megapixels"] == HEIGHT * WIDTH / 1e6
+    assert tally["windows"] + tally["windows_skipped"] > 0
+    assert tally["engine"].startswith("torch-")
+    assert tally["megapixels_per_second"] == pytest.approx(tally["megapixels"] / tally["seconds"], rel=0.05)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (7, 300), (48, 48), (49, 1)])
+def test_scenes_smaller_than_a_window_work(model, tmp_path, height, width):
+    scene = write_scene(tmp_path / "tiny.tif", height=height, width=width)
+    (tally,) = predict(model, [scene], tmp_path / "out")
+    with rasterio.open(tally["files"]["classes"]) as found:
+        assert found.shape == (height, width)
+
+
+def test_a_scene_without_a_valid_pixel_gives_nodata_and_runs_no_network(model, tmp_path):
+    scene = write_scene(tmp_path / "empty.tif")
+    with rasterio.open(scene, "r+") as file:
+        file.write(np.zeros((2, HEIGHT, WIDTH), np.uint8))
+    (tally,) = predict(model, [scene], tmp_path / "out")
+    with rasterio.open(tally["files"]["classes"]) as found:
+        assert (found.read(1) == 255).all()
+    assert tally["windows"] == 0
+
+
+def test_without_georeferencing_it_works_too(model, tmp_path):
+    plain = tmp_path / "plain.png"
+    pixels = np.random.default_rng(0).integers(0, 255, (2, 60, 90), dtype=np.uint8)
+    with (
+        quiet_georeferencing(),
+        rasterio.open(plain, "w", driver="PNG", height=60, width=90, count=2, dtype="uint8") as file,
+    ):
+        file.write(pixels)
+    notes = Notes()
+    (tally,) = predict(model, [plain], tmp_path / "out", say=notes)
+    assert notes.said("does not say how large its pixels are")
+    with quiet_georeferencing(), rasterio.open(tally["files"]["classes"]) as found:
+        assert found.crs is None
+    (stated,) = predict(model, [plain], tmp_path / "stated", gsd=0.2)
+    assert stated["windows"] > tally["windows"]
+
+
+def test_a_scene_that_ends_early_is_one_message_that_says_where(model, tmp_path, capsys):
+    scene = write_scene(tmp_path / "cut.tif", height=600, width=600)
+    content = scene.read_bytes()
+    scene.write_bytes(content[: len(content) // 2])
+    assert command(["predict", str(model), str(scene), "-o", str(tmp_path / "out"), "--quiet"]) == 2
+    said = capsys.readouterr().err
+    assert "scene cut: rows" in said
+    assert "does the file end early?" in said
+    assert not list((tmp_path / "out").rglob("*.tif"))
+
+
+def test_pixels_much_larger_than_the_models_are_warned_about(model, tmp_path):
+    notes = Notes()
+    predict(model, [write_scene(tmp_path / "coarse.tif", gsd=0.2, height=50, width=50)], tmp_path / "out", say=notes)
+    assert notes.said("warning: scene coarse: pixels of 0.2 m, the model learnt from 0.1 m")
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--shard", "5/4"], "expected I/N with I from 1 to N"),
+        (["--shard", "half"], "expected I/N with I from 1 to N"),
+        (["--gsd", "0"], "--gsd"),
+    ],
+)
+def test_wrong_options_are_one_message(model, scene, tmp_path, capsys, more, message):
+    assert command(["predict", str(model), str(scene), "-o", str(tmp_path), *more]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_model_for_other_bands_is_refused_before_anything_is_written(model, tmp_path, capsys):
+    scene = write_scene(tmp_path / "rgb.tif", bands=3)
+    assert command(["predict", str(model), str(scene), "-o", str(tmp_path / "out")]) == 2
+    assert "the image has 3 bands" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_full_disk_is_told_before_it_is_full(model, scene, tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(work.shutil, "disk_usage", lambda path: usage._replace(free=1000))
+    with pytest.raises(InputError, match="the disk is too full for scene city"):
+        predict(model, [scene], tmp_path / "out")
+
+
+def test_a_disk_that_fills_up_is_one_message(model, scene, tmp_path, monkeypatch, capsys):
+    def full(self, content):
+        raise OSError(28, "No space left on device", str(self))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        assert command(["predict", str(model), str(scene), "-o", str(tmp_path / "out"), "--quiet"]) == 2
+    assert "make space or choose another place" in capsys.readouterr().err
+
+
+def test_places_gdal_knows_are_taken_as_they_are():
+    remote = ["https://host/a/b.tif", "/vsis3/bucket/c.tif", "s3://bucket/d.tif"]
+    assert [p.stem for p in find_scenes(remote)] == ["b", "c", "d"]
+
+
+def test_scenes_are_read_through_gdals_virtual_file_systems(model, scene, tmp_path):
+    zipped = shutil.make_archive(str(tmp_path / "scenes"), "zip", scene.parent)
+    inside = f"/vsizip/{{{zipped}}}/city.tif"
+    (tally,) = predict(model, find_scenes([inside]), tmp_path / "out")
+    (plain,) = predict(model, [scene], tmp_path / "plain")
+    assert Path(tally["files"]["classes"]).read_bytes() == Path(plain["files"]["classes"]).read_bytes()
