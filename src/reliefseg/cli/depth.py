@@ -24,8 +24,10 @@ from reliefseg.cli.common import (
 from reliefseg.raster import load_dataset
 from reliefseg.workflow import make_depth_rasters
 from reliefseg.workflow.depth_fitting import FitSettings, fit_depth
+from reliefseg.workflow.depth_previews import preview_depth
 
 MAKE = "make"
+Preview = Annotated[bool, typer.Option("--preview", help="A PNG of photograph and depth beside each raster.")]
 
 
 class _MakeUnlessNamed(TyperGroup):
@@ -48,12 +50,15 @@ app = typer.Typer(
 @app.command(MAKE)
 def make(
     dataset: DataSet, preset: Preset = None, config: Config = None, assign: Assign = None,
-    cache: Cache = None, as_json: Json = False, quiet: Quiet = False,
+    preview: Preview = False, cache: Cache = None, as_json: Json = False, quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Make, or reuse, the depth rasters of all scenes (the word `make` may be left out)."""
     teller = Teller(quiet)
     settings = settings_for(preset, config, assign, teller)
-    rasters = make_depth_rasters(load_dataset(dataset, cache), settings, say=teller)
+    data = load_dataset(dataset, cache)
+    rasters = make_depth_rasters(data, settings, say=teller)
+    if preview:
+        preview_depth(data, rasters, teller)
     listed = {name: str(path) for name, path in rasters.items()}
     result(as_json, listed, "\n".join(listed.values()) or "depth source: none; nothing to make")
 

@@ -122,7 +122,7 @@ def _thinned(
     data: Shaped[np.ndarray, "3 height width"], valid: Bool[np.ndarray, "height width"], step: int
 ) -> Shaped[np.ndarray, "3 pixels"]:
     """Every `step`-th valid pixel, so that few valid pixels are not missed by a coarse grid."""
-    return data[:, valid][:, :: step * step]
+    return data[:, valid][:, :: step * step].copy()  # a view would keep the whole block in memory
 
 
 def _range(scene: Scene, samples: _Samples) -> tuple[Float64[np.ndarray, " 3"], Float64[np.ndarray, " 3"]]:

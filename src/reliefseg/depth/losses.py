@@ -31,7 +31,8 @@ def fitting_loss(
     loss = scale_invariant(fused, truth, known) + GRADIENT * gradient_matching(fused, truth, known)
     for side in seen.sides:
         loss = loss + SIDES * scale_invariant(side.float(), truth, known)
-    tall = F.smooth_l1_loss(metres(fused)[known], true_m.clamp(min=0)[known], beta=2.0)
+    tall = (F.smooth_l1_loss(metres(fused), true_m.clamp(min=0), reduction="none", beta=2.0) * known).sum()
+    tall = tall / known.sum().clamp(min=1)
     return loss + IN_METRES * tall + GSD * (seen.log_gsd - log_gsd).abs().mean()
 
 

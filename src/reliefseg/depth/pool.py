@@ -83,7 +83,7 @@ def _draw(scene: FittingScene, size: int, rng: np.random.Generator) -> _Tile:
     gsd = WORKING_GSD * exp(rng.uniform(-0.1, 0.1)) if near else exp(rng.uniform(finest, coarsest))
     height, width = scene.metres.shape
     box = min(round(size * max(gsd / scene.gsd, 0.6)), height, width)
-    row, col = rng.integers(height - box + 1), rng.integers(width - box + 1)
+    row, col = (int(rng.integers(extent - box + 1)) for extent in (height, width))
     tile = _cut(scene, scene.triples[rng.integers(len(scene.triples))], row, col, box, size)
     turns, flip = int(rng.integers(4)), rng.random() < 0.5
 

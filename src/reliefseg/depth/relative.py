@@ -118,7 +118,7 @@ def open_transformers(settings: DepthSettings) -> TransformersSource:
 def range_of(mosaic: Mosaic, scene: Scene) -> Range:
     """The scene's own range: robust percentiles over its valid pixels, of which there must be one."""
     every = max(1, ceil(scene.grid.height * scene.grid.width / SAMPLE))
-    parts = [mosaic.read(window)[scene.read_valid(window)][::every] for window in blocks_of(scene)]
+    parts = [mosaic.read(window)[scene.read_valid(window)][::every].copy() for window in blocks_of(scene)]
     low, high = np.percentile(np.concatenate(parts), RANGE_PERCENTILES)
     return Range(float(low), float(high))
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float32, Shaped, UInt8
 from matplotlib import colormaps
+from matplotlib.colors import LightSource
 from PIL import Image
 
 from reliefseg.evaluation.sheet import LINE, Picture, Sheet, legend_lines, swatch, write_legend
@@ -26,6 +27,10 @@ PANEL_SIDE = 900
 IGNORED: Color = (172, 172, 172)
 WRONG: Color = (196, 22, 56)
 RIGHT: Color = (232, 236, 238)
+STEEPER, SHADING = 8.0, 0.8
+"""Relief is drawn as if a pixel were an eighth of the depth's range; how far light and shade change the colours."""
+_SUN = LightSource(azdeg=315, altdeg=45)
+_FLAT = np.sin(np.radians(45))
 _MARGIN, _GAP = 14, 10
 _SMALLEST_PANEL = 240
 _TILE_CELL, _SCENE_CELL = 150, 300
@@ -80,8 +85,17 @@ def error_map(
 
 
 def depth_colours(depth: Float32[np.ndarray, "height width"]) -> UInt8[np.ndarray, "height width 3"]:
-    """Depth in [0, 1] from dark (lowest) to light (highest); grey where it is nan."""
-    return _coloured(depth, "depth")
+    """Depth in [0, 1] from dark (lowest) to light (highest), lit from the upper left so that relief shows.
+
+    Flat ground keeps its colour whatever its depth; grey where depth is nan.
+    """
+    picture = _coloured(depth, "depth").astype(np.float32)
+    if min(depth.shape) > 1:
+        lit = _SUN.hillshade(np.nan_to_num(depth), vert_exag=STEEPER)
+        shade = SHADING * (lit - _FLAT).astype(np.float32)[..., None]
+        picture += np.where(shade > 0, (255 - picture) * shade, picture * shade)
+        picture[np.isnan(depth)] = IGNORED
+    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
 
 
 def scene_picture(
