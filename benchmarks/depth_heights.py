@@ -30,7 +30,7 @@ HIGH_M = 2.5
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("dataset", type=Path)
-    parser.add_argument("--set", dest="assign", action="append", default=[], help="a setting, depth.model=…")
+    parser.add_argument("--set", dest="assign", action="append", default=[], help="a setting, depth.weights=…")
     parser.add_argument("--cache", type=Path, help="folder for what is derived from the data set")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()

@@ -16,8 +16,9 @@ from safetensors.torch import load_file, save_file
 from sklearn.metrics import roc_auc_score
 
 from reliefseg.cli import run
+from reliefseg.config import load_settings
 from reliefseg.depth import DepthSettings, depth_raster, make_depth, read_depth, survey_photo
-from reliefseg.depth.builtin import SHIPPED
+from reliefseg.depth.builtin import SHIPPED, open_builtin
 from reliefseg.depth.disguise import disguised, normalised
 from reliefseg.depth.heights import (
     PIXELS,
@@ -77,7 +78,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def builtin(weights: Path, **changes: Any) -> DepthSettings:
-    return DepthSettings(**{"source": "builtin", "model": str(weights)} | changes)
+    return DepthSettings(**{"source": "builtin", "weights": str(weights)} | changes)
 
 
 def with_gsd(scene: Any, gsd: float) -> Any:
@@ -371,7 +372,7 @@ def test_a_hit_loads_no_network(tmp_path, weights, monkeypatch):
 
 
 def test_bad_input_is_said(tmp_path, weights, monkeypatch):
-    with pytest.raises(InputError, match=r"depth.model .*nowhere: no such file"):
+    with pytest.raises(InputError, match=r"depth.weights .*nowhere: no such file"):
         make_depth([scene_of(tmp_path, COLOURS)], builtin(tmp_path / "nowhere"), tmp_path)
     monkeypatch.setattr("reliefseg.depth.builtin.SHIPPED", tmp_path / "gone")
     with pytest.raises(InputError, match="the package came without its weights"):
@@ -538,3 +539,10 @@ def test_squares_of_pixels_become_channels_and_come_back():
     squares = torch.nn.functional.pixel_unshuffle(photo, PIXELS)
     assert squares.shape == (1, 12, 2, 2)
     assert resampled(photo[0], 4) is photo[0] or torch.equal(resampled(photo[0], 4), photo[0])
+
+
+def test_the_originals_preset_runs_offline_with_our_own_network():
+    """Its `depth.model` names a network on a hub; the source `builtin` does not read that."""
+    settings = load_settings("original", None, ["depth.source=builtin"]).depth
+    assert settings.model == "Intel/dpt-large"
+    assert open_builtin(settings).file == SHIPPED

@@ -100,11 +100,11 @@ class BuiltinSource:
 
 def open_builtin(settings: DepthSettings) -> BuiltinSource:
     """The source for these settings, nothing of the network loaded yet; `InputError` where there are no weights."""
-    file = SHIPPED if settings.model is None else Path(settings.model).expanduser()
+    file = SHIPPED if settings.weights is None else Path(settings.weights).expanduser()
     if not file.is_file():
-        what = "the package came without its weights" if settings.model is None else "no such file"
+        what = "the package came without its weights" if settings.weights is None else "no such file"
         raise InputError(
-            f"depth.model {file}: {what}; expected a file that reliefseg depth fit wrote; "
+            f"depth.weights {file}: {what}; expected a file that reliefseg depth fit wrote; "
             f"make one, or use --set depth.source=none"
         )
     return BuiltinSource(settings, file, hash_file(file))

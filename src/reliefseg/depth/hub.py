@@ -41,7 +41,7 @@ def find_model(model: str, *, allow_download: bool) -> Path:
     raise InputError(
         f"depth.model {model}: no folder of that name, and the hub's copy is not on this machine; "
         f"to fetch it once, use {DOWNLOAD}, or name a folder with config.json, preprocessor_config.json "
-        f"and *.safetensors"
+        f"and *.safetensors; without a download, --set depth.source=builtin takes the package's own depth network"
     )
 
 

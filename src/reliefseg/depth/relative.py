@@ -17,7 +17,7 @@ from reliefseg.depth.bands import Photo, survey_photo
 from reliefseg.depth.hub import find_model, hash_model
 from reliefseg.depth.mosaic import Mosaic, Plan
 from reliefseg.depth.network import DepthNetwork, load_network, require_transformers
-from reliefseg.depth.settings import HUB_MODEL, DepthSettings
+from reliefseg.depth.settings import DepthSettings
 from reliefseg.depth.source import Block, Maker, Making, Step, blocks_of
 from reliefseg.depth.store import PlaneStore
 from reliefseg.errors import InputError
@@ -110,9 +110,8 @@ class TransformersSource:
 
 def open_transformers(settings: DepthSettings) -> TransformersSource:
     """The source for these settings, nothing of the network loaded yet; `InputError` where there is no usable model."""
-    model = settings.model or HUB_MODEL
-    folder = find_model(model, allow_download=settings.allow_download)
-    return TransformersSource(settings, model, folder, hash_model(folder))
+    folder = find_model(settings.model, allow_download=settings.allow_download)
+    return TransformersSource(settings, settings.model, folder, hash_model(folder))
 
 
 def range_of(mosaic: Mosaic, scene: Scene) -> Range:

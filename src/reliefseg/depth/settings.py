@@ -20,9 +20,10 @@ class DepthSettings(BaseModel):
     `none`: no depth band. `auto`: `raster` where every used scene has heights, else `builtin`."""
     range_m: float = Field(30.0, gt=0)
     """Sources in metres: so many metres above ground are depth 1; below 0 and above are clipped."""
-    model: str | None = Field(None, min_length=1)
-    """`builtin`: a file that `depth fit` wrote instead of the shipped weights. `transformers`: a local folder or a hub
-    id of a depth estimation network with safetensors weights, by default Depth Anything V2 Small."""
+    weights: str | None = Field(None, min_length=1)
+    """`builtin`: a file that `depth fit` wrote; None: the weights that come with the package."""
+    model: str = Field(HUB_MODEL, min_length=1)
+    """`transformers`: a local folder or a hub id of a depth estimation network with safetensors weights."""
     larger_is: Literal["auto", "near", "far"] = "auto"
     """What larger numbers of the network mean. `auto`: far for networks that give distances (Depth Anything's metric
     models, ZoeDepth, GLPN), near for all others (Depth Anything, DPT and MiDaS give inverse depth)."""
