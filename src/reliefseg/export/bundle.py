@@ -15,7 +15,7 @@ from reliefseg.depth import DepthSettings
 from reliefseg.errors import InputError
 from reliefseg.export.tensors import write_tensors
 from reliefseg.networks import STAGES, U2Net
-from reliefseg.raster import ClassSpec, ClassTable
+from reliefseg.raster import ClassSpec, ClassTable, explain
 from reliefseg.raster.files import whole_folder
 from reliefseg.tiles import Normalisation
 
@@ -120,8 +120,11 @@ def load_bundle(folder: Path) -> tuple[ModelSpec, U2Net]:
         spec = ModelSpec.model_validate(raw)
         network = spec.build_network()
         network.load_state_dict(load_file(folder / "model.safetensors"))
-    except (ValidationError, KeyError) as error:
-        raise InputError(f"{folder}/config.json: not a model of reliefseg ({error})") from None
+    except ValidationError as error:
+        where = f"{folder}/config.json: not a model of reliefseg"
+        raise InputError(explain(error, ModelSpec, where)) from None
+    except KeyError as error:
+        raise InputError(f"{folder}/config.json: not a model of reliefseg: no network {error}") from None
     except (OSError, SafetensorError, RuntimeError) as error:
         raise InputError(f"{folder}/model.safetensors: cannot be loaded ({error})") from None
     return spec, network.eval()
