@@ -161,12 +161,12 @@ def fill_park(draft: Draft, plot: Plot) -> None:
         at = draft.streets.place(rng.uniform(plot.p0, plot.p1), rng.uniform(plot.q0, plot.q1))
         grass = draft.character.lawn.varied(rng, 0.1, 0.05)
         draft.add_blob(at, rng.uniform(8, 30), rng.uniform(6, 25), Material.LAWN, grass)
-    if rng.random() < 0.4:
-        lay_court(draft, draft.streets.place(rng.uniform(plot.p0, plot.p1), rng.uniform(plot.q0, plot.q1)))
     path = middle_of(draft, plot)
     draft.add_paving(path.moved(0, plot.depth * rng.uniform(-0.2, 0.2), rng.normal(0, 0.15)), plot.length, 2.4)
     if rng.random() < 0.5:
         draft.add_paving(path.moved(plot.length * rng.uniform(-0.3, 0.3), 0, pi / 2), plot.depth, 2.0)
+    if rng.random() < 0.4:
+        lay_court(draft, draft.streets.place(rng.uniform(plot.p0, plot.p1), rng.uniform(plot.q0, plot.q1)))
     if rng.random() < 0.25:
         at = draft.streets.place(rng.uniform(plot.p0, plot.p1), rng.uniform(plot.q0, plot.q1))
         draft.add_blob(at, rng.uniform(10, 25), rng.uniform(8, 15), Material.WATER, draft.character.water)

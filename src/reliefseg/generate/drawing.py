@@ -17,8 +17,8 @@ NO_TRUNK_ON = (Material.ASPHALT, Material.MARKING, Material.ROOF, Material.CAR, 
 
 
 STREET = (Material.ASPHALT, Material.MARKING, Material.PAVEMENT)
-PARAPET_M = 0.25
-"""Height of the parapet about a flat roof, metres."""
+PARAPET_M, PARAPET_WIDE_M = 0.25, 0.3
+"""Height and width of the parapet about a flat roof, metres."""
 SHRUB_M = 2.3
 """What grows lower is a shrub: low vegetation."""
 FRAYED = {Material.SAND: 0.22, Material.LAWN: 0.15, Material.WATER: 0.03}
@@ -85,11 +85,13 @@ def draw_building(canvas: Canvas, building: Building) -> None:
 
 
 def roof_heights(building: Building, stencil: Stencil, gsd: float) -> Float32[np.ndarray, "height width"]:
-    """Metres from a building's foot to its roof; a parapet 0.3 m wide counts by its share of a pixel."""
+    """Metres from a building's foot to its roof; a parapet counts by its share of a pixel, if not much narrower."""
     inwards = building.width / 2 - np.abs(stencil.across)
     if building.roof is Roof.FLAT:
+        if gsd > PARAPET_WIDE_M / 2:
+            return np.full_like(inwards, building.eave)
         edge = np.minimum(inwards, building.length / 2 - np.abs(stencil.along))
-        return (building.eave + PARAPET_M * np.clip(0.5 + (0.3 - edge) / gsd, 0, 1)).astype(np.float32)
+        return (building.eave + PARAPET_M * np.clip(0.5 + (PARAPET_WIDE_M - edge) / gsd, 0, 1)).astype(np.float32)
     if building.roof is Roof.HIP:
         inwards = np.minimum(inwards, building.length / 2 - np.abs(stencil.along))
     return (building.eave + building.pitch * np.maximum(inwards, 0)).astype(np.float32)
