@@ -133,7 +133,7 @@ def fill_waste(draft: Draft, plot: Plot) -> None:
     for side in (-0.9, 0.9):
         ruts = ground.varied(rng, 0.2, 0.02)
         draft.add_surface(track.moved(0, side), min(plot.length, plot.depth) * 0.9, 0.6, Material.SAND, ruts)
-    lay_slabs(draft, plot, 8)
+    lay_slabs(draft, plot, 4)
     for _ in range(rng.poisson(2)):
         container(draft, draft.streets.place(rng.uniform(plot.p0, plot.p1), rng.uniform(plot.q0, plot.q1)))
     if rng.random() < 0.3:
