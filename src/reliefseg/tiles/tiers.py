@@ -25,6 +25,7 @@ from reliefseg.hardware import free_memory
 from reliefseg.raster.files import probe_folder, whole_folder
 from reliefseg.tiles.arrays import Normalisation, SceneArrays
 from reliefseg.tiles.flat import FlatScenes, Lay, Outline, in_memory, stored_bands, stored_labels, torch_dtype
+from reliefseg.tiles.settings import Wanted
 
 SHARE = 0.4
 """Of what is free, scenes take no more than this: the rest is for learning."""
@@ -43,13 +44,36 @@ class Tier(StrEnum):
     DISK = "disk"
 
 
-def choose_tier(nbytes: int, device: torch.device, processes: int = 1) -> Tier:
-    """The fastest that has room for so many bytes; `processes` of a machine share its memory."""
-    if device.type != "cpu" and nbytes <= SHARE * free_memory(device):
-        return Tier.DEVICE
-    if nbytes > SHARE * free_memory(HOST) / processes:
-        return Tier.DISK
-    return Tier.DEVICE if device.type == "cpu" else Tier.MEMORY
+PLACES = {
+    Tier.DEVICE: "the device's memory",
+    Tier.MEMORY: "the machine's memory",
+    Tier.DISK: "a mapped file in the cache",
+}
+"""In words."""
+
+
+def choose_tier(wanted: Wanted, nbytes: int, device: torch.device, processes: int = 1) -> Tier:
+    """`auto`: the fastest that has room for so many bytes; `processes` of a machine share its memory.
+
+    InputError where another is wanted than the disk and cannot hold them at all.
+    """
+    free = {Tier.DEVICE: free_memory(device), Tier.MEMORY: free_memory(HOST) // processes}
+    if device.type == "cpu":
+        free[Tier.DEVICE] = free[Tier.MEMORY]
+    if wanted == "auto":
+        return next((tier for tier, room in free.items() if nbytes <= SHARE * room), Tier.DISK)
+    tier = Tier(wanted)
+    if nbytes > free.get(tier, nbytes):
+        raise InputError(
+            f"setting tiles.bank: scenes take {nbytes / 1e9:.1f} GB, {free[tier] / 1e9:.1f} GB are free in "
+            f"{PLACES[tier]}; take auto, or disk"
+        )
+    return tier
+
+
+def lay_in(tier: Tier, folder: Path, role: str, key: str) -> Lay:
+    """How scenes are laid there; folder, role and key name the files of those on the disk."""
+    return {Tier.DEVICE: in_memory, Tier.MEMORY: in_host_memory, Tier.DISK: on_disk(folder, role, key)}[tier]
 
 
 def in_host_memory(
