@@ -97,7 +97,7 @@ def on_disk(folder: Path, role: str, key: str) -> Lay:
         with _only_one(folder):
             if not _is_whole(final, outline):
                 _write(final, scenes, outline, normalisation)
-            for other in folder.glob(f"{role}-*"):
+            for other in (*folder.glob(f"{role}-*"), *folder.glob(f".{role}-*.partial")):
                 if other != final:
                     shutil.rmtree(other)
         return _mapped(final, outline, device)
