@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch.utils.flop_counter import FlopCounterMode
 
-from original import OriginalStep, read_batch, write_tiles
+from original import OriginalStep, plain_maps, read_batch, write_tiles
 from reliefseg.hardware import pick_device, pick_precision, placed, use_processor
 from reliefseg.learning import LossSettings, OptimiserSettings, Training, TrainSettings
 from reliefseg.learning.adversarial import Player, training_step
@@ -100,6 +100,7 @@ def pretraining(network: str, batch: int) -> Result:
     return _result(seconds(step), batch, gflop_per_image(network, pretraining=True), supply)
 
 
+@plain_maps()
 def plain(network: str, batch: int) -> Result:
     """The same networks and step in plain eager float32: torch's memory format, torch's handling of memory."""
     bank = a_bank(4, 1000)
@@ -127,6 +128,7 @@ def original_keeping_memory(network: str, batch: int) -> Result:
     return _original(network, batch)
 
 
+@plain_maps()
 def _original(network: str, batch: int) -> Result:
     step = OriginalStep(U2Net(BANDS, CLASSES, STAGES[network]), PatchDiscriminator(BANDS, CLASSES), DEVICE)
     with tempfile.TemporaryDirectory() as folder:

@@ -2,23 +2,42 @@
 
 As its author described it: the generator runs twice a step, the discriminator's gradient flows through the
 generator, everything stays in float32 and in torch's own memory format, targets are five planes of floats; a tile
-is a file of float64 values on disk, resized when it is read.
+is a file of float64 values on disk, resized when it is read. Maps are joined by `torch.cat` and enlarged by
+`interpolate`, as in U²-Net's own code: what our network does in their place counts as ours.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from reliefseg.networks import PatchDiscriminator, U2Net, U2NetOutput
+from reliefseg.networks import PatchDiscriminator, U2Net, U2NetOutput, patchgan, u2net
 
 FILE_SIDE = 200
 """Pixels a side of a tile on disk."""
 L1_WEIGHT = 100.0
+
+
+@contextmanager
+def plain_maps() -> Iterator[None]:
+    """Within it our networks join and enlarge maps by what torch has for it."""
+    with (
+        patch.object(u2net, "joined", _cat),
+        patch.object(patchgan, "joined", _cat),
+        patch.object(u2net, "enlarged", u2net.resized),
+    ):
+        yield
+
+
+def _cat(*maps: Tensor) -> Tensor:
+    return torch.cat(maps, dim=1)
 
 
 class OriginalStep:

@@ -14,7 +14,7 @@ from reliefseg.inference.source import ArraySource
 from reliefseg.inference.store import FolderStore, MemoryStore
 from reliefseg.inference.windows import Axis
 from reliefseg.raster import Window
-from reliefseg.tiles import Boxes, Normalisation, SceneArrays, SceneBank, TileSettings, oversampling
+from reliefseg.tiles import Boxes, Normalisation, SceneArrays, SceneBank, TileSettings
 
 extents = st.integers(1, 250)
 shapes = st.tuples(st.integers(16, 64), st.integers(0, 16)).filter(lambda s: s[0] - 2 * s[1] >= 8)
@@ -114,7 +114,6 @@ def test_windows_hold_what_training_shows_the_network(height, width, shape, scal
     normalisation = Normalisation((100.3, 90.0, 0.4), (40.0, 35.5, 0.2))
     plan = Plan.of(height, width, scale, window=shape[0], margin=shape[1], batch=4)
     bank = SceneBank([arrays], 2, normalisation, TileSettings(size=32))
-    oversample = oversampling(max(plan.row_step, plan.col_step))
     with ArraySource(arrays).opened() as read:
         for piece in plan.pieces[:1] + plan.pieces[-1:]:
             image = working_image(plan, piece, normalisation, read)
@@ -125,7 +124,7 @@ def test_windows_hold_what_training_shows_the_network(height, width, shape, scal
                     object.__setattr__(box, name, getattr(box, name) * step)
                 for name in ("left", "width"):
                     object.__setattr__(box, name, getattr(box, name) * plan.col_step)
-                tile = bank.tiles(box, plan.window, oversample=oversample)[0].numpy()
+                tile = bank.tiles(box, plan.window)[0].numpy()
                 place = seen.shifted(-image.seen.row, -image.seen.col)
                 np.testing.assert_allclose(image.bands[(slice(None), *place.slices)], tile, atol=2e-5)
 

@@ -40,13 +40,10 @@ def bank(size=32, scenes=(0, 1), **more):
     return SceneBank(arrays, CLASSES, Normalisation.of(arrays), TileSettings(size=size, **more))
 
 
-def fabric():
-    return Fabric(accelerator="cpu", devices=1, precision="32-true")
-
-
-def training(settings, seed=0):
+def training(settings, seed=0, precision="32-true"):
     torch.manual_seed(seed)
-    return Training(U2Net(3, CLASSES, SMALL), 3, CLASSES, settings, fabric(), seed)
+    fabric = Fabric(accelerator="cpu", devices=1, precision=precision)
+    return Training(U2Net(3, CLASSES, SMALL), 3, CLASSES, settings, fabric, seed)
 
 
 def weights(network):
@@ -230,14 +227,15 @@ def test_two_runs_are_equal_and_two_plus_two_steps_are_four(tmp_path):
     assert logs[0] == logs[1] == logs[2]
 
 
-def test_two_tiles_are_overfitted(tmp_path):
-    """Mean IoU 0.95 on its own two tiles within 60 steps."""
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_two_tiles_are_overfitted(precision):
+    """Mean IoU 0.95 on its own two tiles within 60 steps, in either precision."""
     arrays = [blocks(0, 32), blocks(1, 32)]
     data = SceneBank(
         arrays, CLASSES, Normalisation.of(arrays), TileSettings(size=32, box_factor=(1, 1), turns=False, jitter=0)
     )
     settings = TrainSettings(steps=60, batch=4, optimiser=OptimiserSettings(lr=3e-3), average=0.5)
-    run = training(settings)
+    run = training(settings, precision=precision)
     for step in range(60):
         run.step(data, 0, step)
     tiles = data.tiles(Boxes.of_windows([0, 1], [Window(0, 0, 32, 32)] * 2), 32)

@@ -37,7 +37,7 @@ def unevenly_labelled_bank():
     return SceneBank([scene], 3, Normalisation.of([scene]), TileSettings(size=32, min_valid=0))
 
 
-def learn_two_steps(folder, processes):
+def learn_two_steps(folder, processes, accumulate):
     """Saves the gradients of the first step, and weights and moments after the second.
 
     In float64: batch norm over the few values of the deepest maps amplifies float32's rounding some 10⁴ times.
@@ -47,7 +47,8 @@ def learn_two_steps(folder, processes):
     fabric = processes.fabric(CPU, torch.float64)
     torch.manual_seed(0)
     loss = LossSettings(adversarial=0.5)
-    settings = TrainSettings(steps=2, batch=4, loss=loss, optimiser=OptimiserSettings(clip=0.0))
+    parts = {"batch": 4 // accumulate, "accumulate": accumulate}
+    settings = TrainSettings(steps=2, loss=loss, optimiser=OptimiserSettings(clip=0.0), **parts)
     training = Training(U2Net(3, 3, TINY), 3, 3, settings, fabric, 0)
     training.average.network.double()
     bank = unevenly_labelled_bank()
@@ -61,12 +62,13 @@ def learn_two_steps(folder, processes):
     save_file({k: v.detach().contiguous() for k, v in tensors.items()}, folder / f"second-{fabric.global_rank}")
 
 
-def test_two_processes_give_the_gradients_of_one_with_twice_the_batch(tmp_path):
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_two_processes_give_the_gradients_of_one_with_twice_the_batch(tmp_path, accumulate):
     """Batch norm in training mode and all losses on; the processes end with the same bits."""
     alone = tmp_path / "alone"
     alone.mkdir()
-    learn_two_steps(alone, Processes(1, 1, LightningEnvironment()))
-    start(two(), learn_two_steps, tmp_path, two())
+    learn_two_steps(alone, Processes(1, 1, LightningEnvironment()), accumulate)
+    start(two(), learn_two_steps, tmp_path, two(), accumulate)
     expected, found = load_file(alone / "first-0"), load_file(tmp_path / "first-0")
     assert expected.keys() == found.keys()
     for network in ("generator", "discriminator"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -21,7 +21,8 @@ from reliefseg.tiles import TileBatch
 class Player:
     """A network with its optimiser, the largest norm of its gradient (0: any), and who computes gradients.
 
-    Within `alone(network)` several processes do not average the network's gradients.
+    Within `alone(network)` several processes do not average the network's gradients. `complete` is called once they are
+    all there.
     """
 
     network: nn.Module
@@ -29,11 +30,18 @@ class Player:
     clip: float = 0.0
     backward: Callable[[Tensor], object] = Tensor.backward
     alone: Callable[[nn.Module], AbstractContextManager[object]] = nullcontext
+    complete: Callable[[], object] = lambda: None
 
-    def learn(self, loss: Float[Tensor, ""]) -> None:
+    def learn(self, *losses: Float[Tensor, ""]) -> None:
         """One step downhill."""
+        self.learn_from(losses)
+
+    def learn_from(self, losses: Iterable[Float[Tensor, ""]]) -> None:
+        """One step downhill on a sum of losses, each of which is computed and done with before the next."""
         self.optimiser.zero_grad(set_to_none=True)
-        self.backward(loss)
+        for loss in losses:
+            self.backward(loss)
+        self.complete()
         if self.clip:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.clip)
         self.optimiser.step()
@@ -53,21 +61,33 @@ def training_step(
     plain supervised training. `share` weighs the means over valid pixels where the batch is but a part of a larger one.
     Source: Isola et al. 2017, eqs. 1 to 4.
     """
-    output: U2NetOutput = generator.network(batch.bands)
-    losses = supervised_losses(output, batch.labels, weights)
-    real = one_hot(batch.labels, output.fused.shape[1])
-    if weights.l1 or discriminator is not None:
-        fake = masked(probabilities(output.fused, weights.kind), batch.labels != IGNORE_INDEX)
-    if weights.l1:
-        losses["l1"] = l1_loss(fake, real, batch.labels)
-    losses = {name: share * loss for name, loss in losses.items()}
+    losses, real, fake = generator_losses(generator.network(batch.bands), batch, weights, share)
     judgement = {}
     if discriminator is not None:
-        judgement = discriminator_step(discriminator, batch.bands, real, fake.detach())
+        loss, accuracy = discriminator_loss(discriminator, batch.bands, real, fake.detach())
+        discriminator.learn(loss)
+        judgement = {"discriminator": loss.detach(), **accuracy}
         losses["adversarial"] = generator_judgement(discriminator, batch.bands, fake)
     loss = total_loss(losses, weights)
     generator.learn(loss)
     return {"loss": loss.detach(), **{k: v.detach() for k, v in losses.items()}, **judgement}
+
+
+def generator_losses(
+    output: U2NetOutput, batch: TileBatch, weights: LossSettings, share: float | Tensor
+) -> tuple[dict[str, Float[Tensor, ""]], Float[Tensor, "n k h w"], Float[Tensor, "n k h w"]]:
+    """All losses but the adversarial one; class maps as the discriminator sees them, real and fake."""
+    losses = supervised_losses(output, batch.labels, weights)
+    real = one_hot(batch.labels, output.fused.shape[1])
+    fake = fakes(output, batch, weights)
+    if weights.l1:
+        losses["l1"] = l1_loss(fake, real, batch.labels)
+    return {name: share * loss for name, loss in losses.items()}, real, fake
+
+
+def fakes(output: U2NetOutput, batch: TileBatch, weights: LossSettings) -> Float[Tensor, "n k h w"]:
+    """Probabilities as the discriminator sees them."""
+    return masked(probabilities(output.fused, weights.kind), batch.labels != IGNORE_INDEX)
 
 
 def supervised_losses(
@@ -86,22 +106,20 @@ def total_loss(losses: dict[str, Float[Tensor, ""]], weights: LossSettings) -> F
     return torch.stack([getattr(weights, part) * loss for part, loss in losses.items()]).sum()
 
 
-def discriminator_step(
+def discriminator_loss(
     discriminator: Player, bands: Tensor, real: Tensor, fake: Tensor
-) -> dict[str, Float[Tensor, ""]]:
-    """The discriminator learns to tell real from fake class maps; its loss is halved.
+) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
+    """How badly the discriminator tells real from fake class maps, halved; and how often it is right on either.
 
     Source: Isola et al. 2017, section 3.3.
     """
     on_real = discriminator.network(bands, real)
     on_fake = discriminator.network(bands, fake)
-    loss = 0.5 * (judged(on_real, real=True) + judged(on_fake, real=False))
-    discriminator.learn(loss)
-    return {
-        "discriminator": loss.detach(),
+    accuracy = {
         "accuracy_real": (on_real.detach() > 0).float().mean(),
         "accuracy_fake": (on_fake.detach() < 0).float().mean(),
     }
+    return 0.5 * (judged(on_real, real=True) + judged(on_fake, real=False)), accuracy
 
 
 def generator_judgement(discriminator: Player, bands: Tensor, fake: Tensor) -> Float[Tensor, ""]:

@@ -30,7 +30,7 @@ from reliefseg.learning.run_folder import Log
 from reliefseg.learning.settings import PretrainSettings
 from reliefseg.learning.synced import bare, joint_player
 from reliefseg.networks import TileHead, U2Net
-from reliefseg.tiles import Boxes, SceneBank, Stream, jittered, oversampling, turned, uniforms
+from reliefseg.tiles import Boxes, SceneBank, Stream, jittered, turned, uniforms
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,7 @@ def labelled_batch(
     """
     chosen = _tile_order(len(tiles), seed, step, batch or count)[: first + count]
     boxes = turned(tiles.boxes[chosen], seed, step)[first:]
-    size = tiles.bank.settings.size
-    largest = float(tiles.boxes.height.max(initial=1)) / size
-    bands = tiles.bank.tiles(boxes, size, oversample=oversampling(largest))
+    bands = tiles.bank.tiles(boxes, tiles.bank.settings.size)
     bands = jittered(bands, tiles.bank.settings.jitter, tiles.bank.image_bands, seed, step, first)
     return bands, torch.from_numpy(tiles.shown[chosen[first:]]).float().to(bands.device)
 
@@ -194,10 +192,9 @@ def shares(network: nn.Module, tiles: LabelledTiles, batch: int) -> Float[Tensor
     """Probability that each tile shows each class; tiles whole, not turned, not recoloured."""
     network.eval()
     size = tiles.bank.settings.size
-    largest = float(tiles.boxes.height.max(initial=1)) / size
     found = [torch.zeros(0, tiles.shown.shape[1], device=tiles.bank.device)]
     for first in range(0, len(tiles), batch):
-        bands = tiles.bank.tiles(tiles.boxes[first : first + batch], size, oversample=oversampling(largest))
+        bands = tiles.bank.tiles(tiles.boxes[first : first + batch], size)
         found.append(network(bands).float().sigmoid())
     return torch.cat(found)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from reliefseg.learning.losses import LossKind
 
@@ -69,7 +69,15 @@ class TrainSettings(BaseModel):
 
     steps: int = Field(1000, ge=1)
     batch: int = Field(4, ge=1)
-    """Tiles a step."""
+    """Tiles that are in memory together."""
+    accumulate: int = Field(1, ge=1)
+    """So many batches, one after the other, make a step as one large batch would, but that batch norm sees each alone.
+    With a discriminator the generator runs once more on each."""
+    checkpoint_gradients: bool = False
+    """Keep less for the way back and compute it again: the same weights, less memory, more time."""
+    compile: bool = False
+    """Let torch.compile make kernels for the generator: needs a C++ compiler and minutes at the start. Slower on the
+    CPUs tried; measure before use."""
     loss: LossSettings = LossSettings()
     optimiser: OptimiserSettings = OptimiserSettings()
     discriminator_lr: float = Field(2e-4, gt=0)
@@ -80,3 +88,14 @@ class TrainSettings(BaseModel):
     """How often a run is validated on whole scenes."""
     checkpoint_minutes: float = Field(2.0, gt=0)
     """A checkpoint is written when this much time has passed since the last one, and at every validation."""
+
+    @model_validator(mode="after")
+    def _compiled_or_recomputed(self) -> TrainSettings:
+        if self.compile and self.checkpoint_gradients:
+            raise ValueError("compile and checkpoint_gradients do not go together; choose one")
+        return self
+
+    @property
+    def tiles_a_step(self) -> int:
+        """Of all batches of a step."""
+        return self.batch * self.accumulate

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
@@ -15,6 +15,7 @@ from reliefseg.hardware import Network
 from reliefseg.learning.adversarial import Player
 from reliefseg.learning.processes import over_all
 from reliefseg.raster import IGNORE_INDEX
+from reliefseg.tiles import TileBatch
 
 
 class JointBatchNorm(nn.BatchNorm2d):
@@ -31,7 +32,8 @@ class JointBatchNorm(nn.BatchNorm2d):
         mean = _Mean.apply(values.mean((0, 2, 3)))
         centred = values - mean[:, None, None]
         variance = _Mean.apply(centred.square().mean((0, 2, 3)))
-        self._remember(mean, variance, x.numel() // x.shape[1])
+        if self.track_running_stats:
+            self._remember(mean, variance, x.numel() // x.shape[1])
         scale = self.weight * torch.rsqrt(variance + self.eps)
         return (centred * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)
 
@@ -77,20 +79,13 @@ def joint_player(fabric: Fabric, network: nn.Module, optimiser: torch.optim.Opti
     """A network and its optimiser as Fabric carries them: device, precision, gradients averaged over processes."""
     network, joint = fabric.setup(synchronised(network, fabric), optimiser)
     alone: Any = nullcontext if fabric.world_size == 1 else fabric.no_backward_sync
-    return Player(network.train(), joint, clip, _backward(fabric, optimiser), alone)
+    return Player(network.train(), joint, clip, fabric.backward, alone, _scaled_back(fabric, optimiser))
 
 
-def _backward(fabric: Fabric, optimiser: torch.optim.Optimizer) -> Callable[[Tensor], object]:
-    """Fabric's, and gradients of float16 scaled back before they are clipped."""
+def _scaled_back(fabric: Fabric, optimiser: torch.optim.Optimizer) -> Callable[[], object]:
+    """Gradients of float16 are scaled back before they are clipped."""
     scaler = getattr(fabric.strategy.precision, "scaler", None)
-    if scaler is None:
-        return fabric.backward
-
-    def backward(loss: Tensor) -> None:
-        fabric.backward(loss)
-        scaler.unscale_(optimiser)
-
-    return backward
+    return (lambda: None) if scaler is None else (lambda: scaler.unscale_(optimiser))
 
 
 def bare(network: nn.Module) -> nn.Module:
@@ -98,7 +93,7 @@ def bare(network: nn.Module) -> nn.Module:
     return getattr(network, "module", network)
 
 
-def share_of_pixels(labels: UInt8[Tensor, "n h w"], fabric: Fabric) -> Float[Tensor, ""]:
-    """Factor for this process's mean over valid pixels; the processes' average is then the mean over all of them."""
-    here = (labels != IGNORE_INDEX).sum().float()
-    return here / over_all(here, fabric, "mean").clamp(min=1 / fabric.world_size)
+def shares_of_pixels(batches: Sequence[TileBatch], fabric: Fabric) -> list[Float[Tensor, ""]]:
+    """Factors for means over each batch's valid pixels; their sum, averaged over processes, is one mean over all."""
+    here = torch.stack([(batch.labels != IGNORE_INDEX).sum() for batch in batches]).float()
+    return list(here / over_all(here.sum(), fabric, "mean").clamp(min=1 / fabric.world_size))

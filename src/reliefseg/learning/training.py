@@ -11,7 +11,8 @@ from torch import Tensor
 
 from reliefseg.hardware import placed
 from reliefseg.learning import loop
-from reliefseg.learning.adversarial import Player, training_step
+from reliefseg.learning.accumulating import accumulated_step
+from reliefseg.learning.adversarial import Player
 from reliefseg.learning.average import AveragedNetwork
 from reliefseg.learning.checkpoint import (
     Checkpoint,
@@ -31,7 +32,7 @@ from reliefseg.learning.optimiser import (
 from reliefseg.learning.processes import share_of
 from reliefseg.learning.run_folder import Log
 from reliefseg.learning.settings import TrainSettings
-from reliefseg.learning.synced import bare, joint_player, share_of_pixels
+from reliefseg.learning.synced import bare, joint_player, shares_of_pixels
 from reliefseg.networks import PatchDiscriminator, U2Net
 from reliefseg.tiles import SceneBank, TileBatch
 
@@ -44,9 +45,12 @@ class Training:
 
     def __init__(self, generator: U2Net, bands: int, classes: int, settings: TrainSettings, fabric: Fabric, seed: int):
         self.settings, self.fabric, self.bands = settings, fabric, bands
-        self.steps, self.batch, self.validations = settings.steps, settings.batch, settings.validations
+        self.steps, self.batch, self.validations = settings.steps, settings.tiles_a_step, settings.validations
         generator = placed(generator, fabric.device)
         self.average = AveragedNetwork(generator, settings.average)
+        generator.recomputes = settings.checkpoint_gradients
+        if settings.compile:
+            generator.compile(dynamic=False)
         optimiser = build_optimiser(generator.parameters(), settings.optimiser)
         self.generator = joint_player(fabric, generator, optimiser, settings.optimiser.clip)
         self.discriminator: Player | None = None
@@ -64,15 +68,16 @@ class Training:
         set_rate(self.generator.optimiser, self.settings.optimiser.lr, factor)
         if self.discriminator is not None:
             set_rate(self.discriminator.optimiser, self.settings.discriminator_lr, factor)
-        first, count = share_of(self.batch, self.fabric)
-        losses = self.learn_from(bank.random_tiles(seed, step, count, first))
+        first, count = share_of(self.settings.batch, self.fabric)
+        parts = range(first, self.batch, self.settings.batch)
+        losses = self.learn_from(*(bank.random_tiles(seed, step, count, part) for part in parts))
         self.average.update(bare(self.generator.network), step)
         return losses
 
-    def learn_from(self, batch: TileBatch) -> dict[str, Tensor]:
+    def learn_from(self, *batches: TileBatch) -> dict[str, Tensor]:
         """One step on these tiles."""
-        weight = share_of_pixels(batch.labels, self.fabric)
-        return training_step(self.generator, self.discriminator, batch, self.settings.loss, weight)
+        shares = shares_of_pixels(batches, self.fabric)
+        return accumulated_step(self.generator, self.discriminator, batches, self.settings.loss, shares)
 
     def candidate(self) -> U2Net:
         """The averaged network."""
@@ -113,7 +118,7 @@ class Training:
 
         networks = [one.network for one in self._players().values()]
         with without_trace(self):
-            refuse_large_batch("train.batch", self.batch, learn_from, networks, self.bands, size, self.fabric)
+            refuse_large_batch("train.batch", self.settings.batch, learn_from, networks, self.bands, size, self.fabric)
 
 
 def train(training: Training, bank: SceneBank, checkpoints: Path, log: Log, seed: int, hooks: Hooks) -> U2Net:

@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from reliefseg.networks.recomputing import recomputed
+
 
 class Stage(NamedTuple):
     """One row of the table: a residual U-block.
@@ -164,10 +166,12 @@ class U2Net(nn.Module):
 
     `stages` are eleven rows like those of `FULL`. Any height and width will do, also odd ones; the deepest maps
     have a 32nd of them. A side output is computed at its stage's size and resized to the input's. Source: fig. 5.
+    With `recomputes` the inside of a stage is not kept for the way back but computed again.
     """
 
     def __init__(self, bands: int, classes: int, stages: tuple[Stage, ...] = FULL):
         super().__init__()
+        self.recomputes = False
         down, up = stages[:ENCODER_STAGES], stages[ENCODER_STAGES:]
         inputs = [bands, *(s.out for s in down[:-1])]
         self.encoder = nn.ModuleList(ResidualUBlock(i, s) for i, s in zip(inputs, down, strict=True))
@@ -183,9 +187,12 @@ class U2Net(nn.Module):
         """The encoder's six maps, finest first; each has half the height and width of the one before, rounded up."""
         maps = []
         for i, block in enumerate(self.encoder):
-            x = block(pooled(x) if i else x)
+            x = self._stage(block, pooled(x) if i else x)
             maps.append(x)
         return tuple(maps)
+
+    def _stage(self, block: nn.Module, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c2 h w"]:
+        return recomputed(block, x) if self.recomputes else block(x)
 
     def forward(self, x: Float[Tensor, "n bands h w"]) -> U2NetOutput:
         """Logits of the fused map and of the six side outputs."""
@@ -194,7 +201,7 @@ class U2Net(nn.Module):
         deep = [y]
         for block in self.decoder:
             skip = maps.pop()
-            y = block(joined(resized(y, skip), skip))
+            y = self._stage(block, joined(resized(y, skip), skip))
             deep.append(y)
         maps = [conv(m).contiguous() for conv, m in zip(self.sides, reversed(deep), strict=True)]
         with _full_precision(x.device.type):

@@ -1,6 +1,7 @@
 """What networks see: random boxes, the bank of scenes on the device, augmentation."""
 
-from reliefseg.tiles.bank import Normalisation, SceneArrays, SceneBank, TileBatch
+from reliefseg.tiles.arrays import Normalisation, SceneArrays
+from reliefseg.tiles.bank import SceneBank, TileBatch
 from reliefseg.tiles.boxes import Boxes, BoxLayout, Stream, draw_boxes, turned, uniforms
 from reliefseg.tiles.jitter import jittered
 from reliefseg.tiles.sampling import oversampling

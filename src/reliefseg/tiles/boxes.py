@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -75,10 +76,11 @@ class BoxLayout:
     `relative_gsd[s]` is scene s's gsd divided by the reference gsd: boxes are equally large on the ground.
     """
 
-    def __init__(self, labels: list[UInt8[np.ndarray, "_ _"]], classes: int, relative_gsd: list[float]):
-        self.sizes = np.array([x.shape for x in labels], dtype=np.int64).reshape(-1, 2)
+    def __init__(self, labels: Iterable[UInt8[np.ndarray, "_ _"]], classes: int, relative_gsd: Sequence[float]):
+        found = [(x.shape, _cell_counts(x, classes)) for x in labels]
+        self.sizes = np.array([size for size, _ in found], dtype=np.int64).reshape(-1, 2)
         self.relative_gsd = np.array(relative_gsd, dtype=np.float64)
-        counts = [_cell_counts(x, classes) for x in labels]
+        counts = [c for _, c in found]
         self._grids = np.array([c.shape[:2] for c in counts], dtype=np.int64).reshape(-1, 2)
         self._cell_start = np.concatenate([[0], np.cumsum(self._grids.prod(axis=1))])
         self._classes = np.concatenate([c.reshape(-1, classes) for c in counts])

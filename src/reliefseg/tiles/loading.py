@@ -10,7 +10,7 @@ import numpy as np
 from reliefseg.depth import read_depth
 from reliefseg.errors import InputError
 from reliefseg.raster import Scene, Window
-from reliefseg.tiles.bank import SceneArrays
+from reliefseg.tiles.arrays import SceneArrays
 
 
 def read_scene(

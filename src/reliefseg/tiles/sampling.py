@@ -6,25 +6,13 @@ an outer sum, and flips and quarter turns are exact: they reverse the vectors or
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
-from jaxtyping import Float, Int64, Shaped, UInt8
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from reliefseg.tiles.boxes import Boxes
-
-
-@dataclass(frozen=True)
-class FlatScenes:
-    """Pixels of many scenes, row-major, one after the other; nothing is padded."""
-
-    bands: Shaped[Tensor, "pixels bands"]
-    labels: UInt8[Tensor, " pixels"]
-    start: Int64[Tensor, " scenes"]
-    height: Int64[Tensor, " scenes"]
-    width: Int64[Tensor, " scenes"]
+from reliefseg.tiles.flat import FlatScenes
 
 
 def sample_bands(
@@ -42,10 +30,10 @@ def sample_bands(
     def gather(row: Tensor, col: Tensor) -> Tensor:
         index = _outer(start[:, None] + row * width[:, None], col, swap)
         taken = scenes.bands[index.flatten()].view(*index.shape, -1)
-        return _to_float(taken)
+        return _to_float(taken.to(scenes.device))
 
-    down = _outer_weight(row_weight, swap, rows_vary=True)
-    across = _outer_weight(col_weight, swap, rows_vary=False)
+    down = _outer_weight(row_weight, swap, rows_vary=True).to(scenes.device)
+    across = _outer_weight(col_weight, swap, rows_vary=False).to(scenes.device)
     upper = torch.lerp(gather(row0, col0), gather(row0, col1), across)
     lower = torch.lerp(gather(row1, col0), gather(row1, col1), across)
     tiles = torch.lerp(upper, lower, down).permute(0, 3, 1, 2)
@@ -59,12 +47,18 @@ def sample_labels(scenes: FlatScenes, boxes: Boxes, size: int) -> UInt8[Tensor, 
     row = _mirrored(torch.floor(rows + 0.5).long(), scenes.height[scene])
     col = _mirrored(torch.floor(cols + 0.5).long(), scenes.width[scene])
     index = _outer(start[:, None] + row * width[:, None], col, _on(scenes, boxes.transpose))
-    return scenes.labels[index.flatten()].view(index.shape)
+    return scenes.labels[index.flatten()].view(index.shape).to(scenes.device)
 
 
 def oversampling(shrink: float) -> int:
-    """Points a pixel and axis that keep a box shrunk `shrink` times free of aliasing: none are 2 px apart."""
+    """Points a pixel and axis that keep a box shrunk `shrink` times free of aliasing: none lie more than 2 px apart."""
     return max(1, int(np.ceil(shrink / 2 - 1e-9)))
+
+
+def oversampling_of(boxes: Boxes, size: int) -> Int64[np.ndarray, " n"]:
+    """`oversampling` of each box, by whichever of its height and width is shrunk more."""
+    shrink = np.maximum(boxes.height, boxes.width) / size
+    return np.array([oversampling(s) for s in shrink], dtype=np.int64)
 
 
 def _on(scenes: FlatScenes, values: np.ndarray) -> Tensor:

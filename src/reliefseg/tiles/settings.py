@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Positive = Annotated[float, Field(gt=0)]
+Wanted = Literal["auto", "device", "memory", "disk"]
 
 
 class TileSettings(BaseModel):
@@ -30,6 +31,10 @@ class TileSettings(BaseModel):
     """Flips and quarter turns: all eight orientations equally often."""
     jitter: float = Field(0.2, ge=0)
     """Photometric change of image bands (never depth), in standard deviations of a band; 0 turns it off."""
+
+    bank: Wanted = "auto"
+    """Where scenes lie while a run learns: memory of the device or of the machine, or a mapped file in the cache.
+    `auto`: the fastest that has room. Tiles are the same bits from everywhere, so a resumed run may choose anew."""
 
     @model_validator(mode="after")
     def _factor_is_ordered(self) -> TileSettings:

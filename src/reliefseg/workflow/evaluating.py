@@ -100,7 +100,7 @@ def _effort(run: Path) -> dict[str, Any]:
         "steps": {"pretrain": pretraining, "train": settings.train.steps},
         "tiles_seen": {
             "pretrain": pretraining * settings.pretrain.batch,
-            "train": settings.train.steps * settings.train.batch,
+            "train": settings.train.steps * settings.train.tiles_a_step,
         },
         "labels": {"tile_labels": data["tile_labels"], "labelled_megapixels": data["labelled_megapixels"]},
         "seconds": round(seconds, 1),

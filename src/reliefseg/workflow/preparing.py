@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,9 @@ from reliefseg.export import BundleClass, ModelSpec
 from reliefseg.learning import LabelledTiles
 from reliefseg.raster import IGNORE_INDEX, Dataset, Scene, TileLabel, Window
 from reliefseg.tiles import Boxes, Normalisation, SceneArrays, SceneBank
-from reliefseg.tiles.loading import read_scene, reference_gsd
+from reliefseg.tiles.loading import reference_gsd
+from reliefseg.tiles.tiers import Tier, choose_tier
+from reliefseg.workflow.reading import BankMaker, Looked, SceneReader, have_room, look_through, ready
 from reliefseg.workflow.saying import SILENT, Sayer
 
 TRAINING_SPLITS = ("pixel_labelled", "tile_labelled", "unlabelled")
@@ -25,15 +28,23 @@ TRAINING_SPLITS = ("pixel_labelled", "tile_labelled", "unlabelled")
 
 @dataclass(frozen=True)
 class ValidationScene:
-    """A scene checkpoints are picked on; labels outside the part that counts are ignored."""
+    """A scene checkpoints are picked on, read again whenever it is wanted where memory is short.
+
+    Labels outside the part that counts are ignored.
+    """
 
     name: str
-    arrays: SceneArrays
+    read: Callable[[], SceneArrays]
+
+    @property
+    def arrays(self) -> SceneArrays:
+        """The scene."""
+        return self.read()
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """Everything a run reads, in memory. `settings` has every choice made by itself written in."""
+    """Everything a run reads. `settings` has every choice made by itself written in; `tier` is where scenes lie."""
 
     settings: Settings
     spec: ModelSpec
@@ -41,6 +52,7 @@ class Preparation:
     tiles: LabelledTiles | None
     held_out: LabelledTiles | None
     validation: tuple[ValidationScene, ...]
+    tier: Tier
 
 
 def with_depth_resolved(settings: Settings, dataset: Dataset) -> Settings:
@@ -93,40 +105,51 @@ def prepare(dataset: Dataset, settings: Settings, device: torch.device, say: Say
         raise InputError(
             "setting tiles.bands: empty and depth.source is none: networks would see nothing; choose one of them"
         )
-    reference = reference_gsd(labelled)
-
-    def read(scene: Scene, *, with_labels: bool) -> SceneArrays:
-        return read_scene(
-            scene, bands=bands, depth=depth.get(scene.name), with_labels=with_labels, reference_gsd=reference
-        )
-
+    read, tier = _reader(dataset, bands, depth, settings, device)
     with say.progress("reading scenes") as tick:
-        arrays: dict[str, SceneArrays] = {}
-        for i, scene in enumerate([*labelled, *others, *validation]):
-            arrays[scene.name] = read(scene, with_labels=scene in labelled or scene in validation)
-            tick(i + 1, len(labelled) + len(others) + len(validation))
-    _refuse_unlabelled(labelled, arrays, dataset)
-    trained_on = [arrays[s.name] for s in [*labelled, *others]]
-    spec = _spec(dataset, settings, bands, Normalisation.of(trained_on), reference)
-    checked = [ValidationScene(s.name, arrays[s.name]) for s in validation]
+        looked = look_through(read, [*labelled, *others], validation, tick)
+    _refuse_unlabelled(labelled, looked)
+    spec = _spec(dataset, settings, bands, looked.normalisation, read.reference_gsd)
+    banks = BankMaker(looked, len(dataset.classes), settings, device, tier, dataset.cache / "bank", read.outline)
     if settings.validation.blocks:
-        for scene in labelled:
-            kept, held = split_off_block(arrays[scene.name], settings.tiles.box_side, len(dataset.classes))
-            arrays[scene.name] = kept
-            checked.append(ValidationScene(scene.name, held))
-    pixels = SceneBank(
-        [arrays[s.name] for s in labelled], len(dataset.classes), spec.normalisation, settings.tiles, device
-    )
-    tiles, held_out = _tile_banks(dataset, arrays, spec, settings, device)
-    return Preparation(settings, spec, pixels, tiles, held_out, tuple(checked))
+        part = partial(_split_off, read, settings.tiles.box_side, len(dataset.classes))
+        checked = [ValidationScene(s.name, ready(partial(part, 1, s), read)) for s in labelled]
+        pixels = banks.make("pixels", labelled, partial(part, 0))
+        _refuse_nothing_left(pixels, settings.tiles.box_side)
+    else:
+        checked = [ValidationScene(s.name, ready(partial(read, s), read)) for s in validation]
+        pixels = banks.make("pixels", labelled, read)
+    tiles, held_out = _tile_banks(dataset, read, banks)
+    return Preparation(settings, spec, pixels, tiles, held_out, tuple(checked), tier)
 
 
-def _refuse_unlabelled(labelled: Sequence[Scene], arrays: Mapping[str, SceneArrays], dataset: Dataset) -> None:
-    empty = [s.name for s in labelled if (arrays[s.name].labels == IGNORE_INDEX).all()]
+def _reader(
+    dataset: Dataset, bands: Sequence[str], depth: Mapping[str, Path], settings: Settings, device: torch.device
+) -> tuple[SceneReader, Tier]:
+    """How scenes are read, and where they will lie."""
+    labelled, here = dataset.split("pixel_labelled"), settings.devices
+    names = frozenset(s.name for s in [*labelled, *dataset.split("validation")])
+    read = SceneReader(tuple(bands), depth, names, reference_gsd(labelled))
+    outline = read.outline(_read_by_training(dataset, settings))
+    tier = choose_tier(settings.tiles.bank, outline.nbytes, device, here)
+    keeps = tier is not Tier.DISK and have_room(outline, here)
+    return (read if keeps else replace(read, kept=None)), tier
+
+
+def _refuse_unlabelled(labelled: Sequence[Scene], looked: Looked) -> None:
+    empty = [s.name for s in labelled if s.name in looked.unlabelled]
     if empty:
         raise InputError(
             f"scene {name}: in splits.pixel_labelled, but no valid pixel has a class; label it or move it"
             for name in empty
+        )
+
+
+def _refuse_nothing_left(pixels: SceneBank, margin: float) -> None:
+    if not pixels.layout.labelled_pixels:
+        raise InputError(
+            f"setting validation.blocks: nothing is left to learn from; a quarter of each scene with a margin of "
+            f"{margin:g} px validates: lower tiles.box, or name validation scenes instead"
         )
 
 
@@ -156,9 +179,10 @@ def _spec(
 
 
 def _tile_banks(
-    dataset: Dataset, arrays: Mapping[str, SceneArrays], spec: ModelSpec, settings: Settings, device: torch.device
+    dataset: Dataset, read: SceneReader, banks: BankMaker
 ) -> tuple[LabelledTiles | None, LabelledTiles | None]:
     """Tiles to pretrain on, and held-out ones: of the validation scenes, else of every fifth tile-labelled scene."""
+    settings = banks.settings
     tiles = dataset.tile_labels() if settings.pretrain.steps else []
     if not tiles:
         return None, None
@@ -170,16 +194,23 @@ def _tile_banks(
         held = [t for t in tiles if t.scene in fifth]
         tiles = [t for t in tiles if t.scene not in fifth]
 
-    def bank_of(labels: Sequence[TileLabel]) -> LabelledTiles | None:
+    def bare(scene: Scene) -> SceneArrays:
+        arrays = read(scene)
+        return replace(arrays, labels=np.full_like(arrays.labels, IGNORE_INDEX))
+
+    def bank_of(role: str, labels: Sequence[TileLabel]) -> LabelledTiles | None:
         if not labels:
             return None
         names = sorted({t.scene for t in labels})
-        bare = [replace(arrays[n], labels=np.full_like(arrays[n].labels, IGNORE_INDEX)) for n in names]
-        bank = SceneBank(bare, len(spec.classes), spec.normalisation, settings.tiles, device)
+        bank = banks.make(role, [dataset.scenes[n] for n in names], bare)
         boxes = Boxes.of_windows([names.index(t.scene) for t in labels], [t.window for t in labels])
         return LabelledTiles(bank, boxes, np.array([t.shown for t in labels], dtype=bool))
 
-    return bank_of(tiles), bank_of(held)
+    return bank_of("tiles", tiles), bank_of("held_out", held)
+
+
+def _split_off(read: SceneReader, margin: float, classes: int, part: int, scene: Scene) -> SceneArrays:
+    return split_off_block(read(scene), margin, classes)[part]
 
 
 def split_off_block(arrays: SceneArrays, margin: float, classes: int) -> tuple[SceneArrays, SceneArrays]:

@@ -12,6 +12,7 @@ import torch
 from reliefseg.config import Settings
 from reliefseg.hardware import describe
 from reliefseg.raster import Dataset, color_text
+from reliefseg.tiles.tiers import PLACES
 from reliefseg.workflow.preparing import Preparation
 
 
@@ -27,6 +28,7 @@ def notes_on(dataset: Dataset, prepared: Preparation, tiles: int) -> list[str]:
     without = [n for n, c in zip(dataset.classes.names, prepared.pixels.layout.pixels_per_class, strict=True) if not c]
     if without:
         notes.append(f"No pixel-labelled scene shows {', '.join(without)}: that cannot be learnt.")
+    notes.append(f"Scenes to learn from ({prepared.pixels.nbytes / 1e9:.2f} GB) lie in {PLACES[prepared.tier]}.")
     if settings.pretrain.steps and not tiles:
         notes.append("No tile labels: pretraining is left out.")
     if settings.validation.blocks:

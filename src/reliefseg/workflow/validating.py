@@ -30,7 +30,8 @@ def validator(prepared: Preparation, fabric: Fabric) -> Callable[[U2Net], dict[s
         predictor = predictor_of(prepared, network)
         total = np.zeros((len(names), len(names)), dtype=np.int64)
         for scene in prepared.validation[fabric.global_rank :: fabric.world_size]:
-            total += confusion_matrix(scene.arrays.labels, predictor.class_ids(scene.arrays), len(names))
+            arrays = scene.arrays
+            total += confusion_matrix(arrays.labels, predictor.class_ids(arrays), len(names))
         pooled = over_all(torch.from_numpy(total).to(fabric.device), fabric, "sum")
         return scores_from_confusion(pooled.cpu().numpy(), names)
 
