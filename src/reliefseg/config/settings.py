@@ -14,12 +14,14 @@ from reliefseg.tiles import TileSettings
 
 
 class NetworkSettings(BaseModel):
-    """Which U²-Net is the generator."""
+    """Which network is the generator."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: Literal["u2net", "u2net-small"] = "u2net-small"
-    """`u2net`: 44 million weights; `u2net-small`: 1.1 million. Source: Qin et al. 2020, table 1."""
+    name: Literal["u2net", "u2net-small", "u2net-relief", "unet", "unet-small"] = "u2net-small"
+    """`u2net`: 44 million weights; `u2net-small`: 1.1 million (Qin et al. 2020, table 1). `u2net-relief`: the shape of
+    the depth network, 1.8 million weights, an eighth of the small one's work. `unet`, `unet-small`: plain U-Nets with
+    as many weights as the first two, to compare with."""
     weights: str | None = None
     """Official U²-Net weights (.safetensors) to start from; their head is dropped, extra bands start at zero."""
 

@@ -32,7 +32,7 @@ from reliefseg.learning.processes import share_of
 from reliefseg.learning.run_folder import Log
 from reliefseg.learning.settings import TrainSettings
 from reliefseg.learning.synced import bare, joint_player, share_of_pixels
-from reliefseg.networks import PatchDiscriminator, U2Net
+from reliefseg.networks import Generator, PatchDiscriminator
 from reliefseg.tiles import SceneBank, TileBatch
 
 
@@ -42,7 +42,9 @@ class Training:
     phase = "train"
     score = "mean_iou"
 
-    def __init__(self, generator: U2Net, bands: int, classes: int, settings: TrainSettings, fabric: Fabric, seed: int):
+    def __init__(
+        self, generator: Generator, bands: int, classes: int, settings: TrainSettings, fabric: Fabric, seed: int
+    ):
         self.settings, self.fabric, self.bands = settings, fabric, bands
         self.steps, self.batch, self.validations = settings.steps, settings.batch, settings.validations
         generator = placed(generator, fabric.device)
@@ -74,11 +76,11 @@ class Training:
         weight = share_of_pixels(batch.labels, self.fabric)
         return training_step(self.generator, self.discriminator, batch, self.settings.loss, weight)
 
-    def candidate(self) -> U2Net:
+    def candidate(self) -> Generator:
         """The averaged network."""
         return self.average.network
 
-    def result(self) -> U2Net:
+    def result(self) -> Generator:
         """The best averaged network on validation; without validation that of the last step."""
         network = copy.deepcopy(self.average.network)
         if self.best.weights:
@@ -116,7 +118,7 @@ class Training:
             refuse_large_batch("train.batch", self.batch, learn_from, networks, self.bands, size, self.fabric)
 
 
-def train(training: Training, bank: SceneBank, checkpoints: Path, log: Log, seed: int, hooks: Hooks) -> U2Net:
+def train(training: Training, bank: SceneBank, checkpoints: Path, log: Log, seed: int, hooks: Hooks) -> Generator:
     """Runs from the newest checkpoint (or the start) to the last step; returns the network to use."""
     minutes = training.settings.checkpoint_minutes
     learn(training, lambda step: training.step(bank, seed, step), checkpoints, log, hooks, minutes)

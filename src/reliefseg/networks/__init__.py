@@ -1,19 +1,26 @@
-"""U²-Net, PatchGAN and the tile head."""
+"""U²-Net, what it is held against, PatchGAN and the tile head."""
 
+from reliefseg.networks.generators import Generator, build_generator
 from reliefseg.networks.official import load_official, official_names, to_official
+from reliefseg.networks.packed import PackedU2Net
 from reliefseg.networks.patchgan import PatchDiscriminator
 from reliefseg.networks.tile_head import TileHead
 from reliefseg.networks.u2net import FULL, SMALL, STAGES, Stage, U2Net, U2NetOutput
+from reliefseg.networks.unet import UNet
 
 __all__ = [
     "FULL",
     "SMALL",
     "STAGES",
+    "Generator",
+    "PackedU2Net",
     "PatchDiscriminator",
     "Stage",
     "TileHead",
     "U2Net",
     "U2NetOutput",
+    "UNet",
+    "build_generator",
     "load_official",
     "official_names",
     "to_official",

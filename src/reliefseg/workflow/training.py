@@ -18,7 +18,7 @@ from reliefseg.hardware import describe, pick_device, pick_precision, use_proces
 from reliefseg.learning import Hooks, Log, NoLog, RunLog, Training, held, seconds_per_step
 from reliefseg.learning.processes import Processes, agreed, gather, refuse_uneven, start
 from reliefseg.learning.run_folder import unless_full
-from reliefseg.networks import STAGES, U2Net, load_official
+from reliefseg.networks import Generator, U2Net, build_generator, load_official
 from reliefseg.raster import Dataset
 from reliefseg.raster.files import whole_file, write_json, write_text
 from reliefseg.workflow.preparing import Preparation, make_training_depth, prepare
@@ -179,11 +179,11 @@ def _told(log: Log, say: Sayer) -> Callable[[str], None]:
     return tell
 
 
-def _pretrained(prepared: Preparation, run: Path, fabric: Fabric, log: Log, say: Sayer) -> U2Net:
+def _pretrained(prepared: Preparation, run: Path, fabric: Fabric, log: Log, say: Sayer) -> Generator:
     """The generator, its encoder pretrained where there are tile labels (or taken from an earlier pretraining)."""
     settings, spec = prepared.settings, prepared.spec
     torch.manual_seed(settings.seed)
-    generator = U2Net(spec.inputs, len(spec.classes), STAGES[spec.network])
+    generator = build_generator(spec.network, spec.inputs, len(spec.classes))
     if settings.network.weights is not None:
         _start_from_official(generator, Path(settings.network.weights), log)
     if prepared.tiles is None:
@@ -203,7 +203,9 @@ def _pretrained(prepared: Preparation, run: Path, fabric: Fabric, log: Log, say:
     return generator
 
 
-def _start_from_official(generator: U2Net, path: Path, log: Log) -> None:
+def _start_from_official(generator: Generator, path: Path, log: Log) -> None:
+    if not isinstance(generator, U2Net):
+        raise InputError("setting network.weights: official weights are those of u2net and u2net-small; leave it out")
     try:
         dropped = load_official(generator, load_file(path))
     except (OSError, ValueError) as error:
@@ -211,7 +213,7 @@ def _start_from_official(generator: U2Net, path: Path, log: Log) -> None:
     log.note(f"Started from {path.name}; dropped by name: {', '.join(dropped) or 'nothing'}.")
 
 
-def _trained(prepared: Preparation, generator: U2Net, run: Path, fabric: Fabric, log: Log, say: Sayer) -> U2Net:
+def _trained(prepared: Preparation, generator: Generator, run: Path, fabric: Fabric, log: Log, say: Sayer) -> Generator:
     settings, spec = prepared.settings, prepared.spec
     training = Training(generator, spec.inputs, len(spec.classes), settings.train, fabric, settings.seed)
     training.refuse_large_batch(settings.tiles.size)
@@ -235,11 +237,11 @@ def _trained(prepared: Preparation, generator: U2Net, run: Path, fabric: Fabric,
 
 def _shower(
     prepared: Preparation, run: Path, fabric: Fabric, tell: Callable[[str], None]
-) -> Callable[[U2Net, int], None]:
+) -> Callable[[Generator, int], None]:
     """Draws progress pictures in the first process; a full disk leaves one out."""
     draw = panel_maker(prepared, run)
 
-    def show(network: U2Net, percent: int) -> None:
+    def show(network: Generator, percent: int) -> None:
         with unless_full(lambda error: tell(f"The disk is full: no picture of the progress at {percent} %.")):
             if fabric.is_global_zero:
                 draw(network, percent)
