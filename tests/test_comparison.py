@@ -84,7 +84,7 @@ def test_a_class_without_truth_counts_in_no_mean():
 def test_the_estimate_is_the_mean_over_seeds_of_pooled_figures():
     with_it = [evaluated(random_maps(0, right=0.8)), evaluated(random_maps(0, right=0.7))]
     without = [evaluated(random_maps(0, right=0.5)), evaluated(random_maps(0, right=0.6))]
-    found = compare(counts_of(with_it), counts_of(without), CLASSES)
+    found = compare([(counts_of(with_it), counts_of(without))], CLASSES)
     by_hand = np.mean([a["mean_iou"] - b["mean_iou"] for a, b in zip(with_it, without, strict=True)])
     assert found["mean_iou"].estimate == pytest.approx(by_hand)
     road = np.mean([a["iou"]["road"] - b["iou"]["road"] for a, b in zip(with_it, without, strict=True)])
@@ -95,7 +95,7 @@ def test_with_one_seed_and_many_scenes_the_interval_is_scipys():
     rng = np.random.default_rng(1)
     true = np.full((1, 40, 3), 10_000)
     one, other = (chance(rng, true, 1, (0, 0.05, 0)) for _ in range(2))
-    found = compare(one, other, CLASSES)["overall_accuracy"]
+    found = compare([(one, other)], CLASSES)["overall_accuracy"]
     by_scene = (one - other)[0, :, 0].sum(axis=1) / 30_000
     theirs = stats.bootstrap((by_scene,), np.mean, method="percentile", n_resamples=9999, random_state=0)
     stretched = np.sqrt(40 / 39) * stats.t.ppf(0.975, 39) / stats.norm.ppf(0.975)
@@ -108,7 +108,8 @@ def test_three_seeds_alone_are_judged_as_students_t_judges_them():
     true = np.full((1, 9, 3), 100_000)
     base = np.repeat(counts_from(np.full((1, 9, 3), 0.7), true), 3, axis=0)
     gains = np.array([0.01, 0.02, 0.06])
-    found = compare(counts_from(np.full((3, 9, 3), 0.7) + gains[:, None, None], true), base, CLASSES)
+    gained = counts_from(np.full((3, 9, 3), 0.7) + gains[:, None, None], true)
+    found = compare([(gained, base)], CLASSES)
     low, high = stats.t.interval(0.95, 2, loc=gains.mean(), scale=stats.sem(gains))
     assert found["overall_accuracy"].estimate == pytest.approx(0.03)
     assert low < 0 < high
@@ -122,7 +123,8 @@ def test_chance_is_rarely_taken_for_evidence(spread, scenes):
     rng, called, times = np.random.default_rng(0), 0, 200
     for i in range(times):
         true = rng.integers(2_000, 20_000, (1, scenes, 3))
-        found = compare(chance(rng, true, 3, spread), chance(rng, true, 3, spread), CLASSES, seed=i, draws=500)
+        pair = chance(rng, true, 3, spread), chance(rng, true, 3, spread)
+        found = compare([pair], CLASSES, seed=i, draws=500)
         one = found["mean_iou"]
         called += verdict(one, one.p, scenes, 3) != "no evidence"
     assert called <= stats.binom.ppf(0.999, times, 0.05)
@@ -134,7 +136,7 @@ def test_a_real_effect_is_found_and_has_a_sign():
     spread = (0.005, 0.0, 0.01)
     better, worse = chance(rng, true, 3, spread, effect=0.1), chance(rng, true, 3, spread)
     for one, other, said in ((better, worse, "helps"), (worse, better, "hurts")):
-        found = compare(one, other, CLASSES)["mean_iou"]
+        found = compare([(one, other)], CLASSES)["mean_iou"]
         assert verdict(found, found.p, 7, 3) == said
         assert verdict(found, found.p, 4, 3) == verdict(found, found.p, 7, 2) == "no evidence"
         assert verdict(found, 0.2, 7, 3) == "no evidence"
@@ -144,17 +146,27 @@ def test_swapping_the_runs_swaps_the_sign():
     rng = np.random.default_rng(3)
     true = rng.integers(2_000, 20_000, (1, 6, 3))
     one, other = (chance(rng, true, 3, (0.01, 0.02, 0.01)) for _ in range(2))
-    there, back = compare(one, other, CLASSES)["mean_f1"], compare(other, one, CLASSES)["mean_f1"]
+    there, back = compare([(one, other)], CLASSES)["mean_f1"], compare([(other, one)], CLASSES)["mean_f1"]
     assert (there.estimate, there.low, there.high) == pytest.approx((-back.estimate, -back.high, -back.low))
     assert there.p == back.p
-    assert compare(one, one, CLASSES)["mean_f1"] == Difference(0.0, 0.0, 0.0, 1.0)
+    assert compare([(one, one)], CLASSES)["mean_f1"] == Difference(0.0, 0.0, 0.0, 1.0)
+
+
+def test_several_surroundings_are_averaged():
+    rng = np.random.default_rng(6)
+    true = rng.integers(2_000, 20_000, (1, 6, 3))
+    pairs = [tuple(chance(rng, true, 3, (0.01, 0.02, 0.01)) for _ in range(2)) for _ in range(2)]
+    both = compare(pairs, CLASSES)["mean_iou"]
+    alone = [compare([pair], CLASSES)["mean_iou"] for pair in pairs]
+    assert both.estimate == pytest.approx(np.mean([one.estimate for one in alone]))
+    assert both.high - both.low < max(one.high - one.low for one in alone)
 
 
 def test_the_same_runs_give_the_same_interval():
     rng = np.random.default_rng(4)
     true = rng.integers(2_000, 20_000, (1, 6, 3))
     one, other = (chance(rng, true, 3, (0.01, 0.02, 0.01)) for _ in range(2))
-    assert compare(one, other, CLASSES) == compare(one, other, CLASSES)
+    assert compare([(one, other)], CLASSES) == compare([(one, other)], CLASSES)
 
 
 def test_a_class_of_few_scenes_says_on_how_many_it_rests():
@@ -163,10 +175,11 @@ def test_a_class_of_few_scenes_says_on_how_many_it_rests():
     rng = np.random.default_rng(5)
     one, other = (chance(rng, true, 3, (0, 0, 0.02)) for _ in range(2))
     assert scenes_showing(one).tolist() == [6, 6, 6, 6, 6, 6, 1]
-    tree = compare(one, other, CLASSES)["iou tree"]
+    tree = compare([(one, other)], CLASSES)["iou tree"]
     assert not isnan(tree.low)
     true[0, 0, 2] = 0
-    nowhere = compare(counts_from(np.full((3, 6, 3), 0.5), true), counts_from(np.full((3, 6, 3), 0.4), true), CLASSES)
+    pair = counts_from(np.full((3, 6, 3), 0.5), true), counts_from(np.full((3, 6, 3), 0.4), true)
+    nowhere = compare([pair], CLASSES)
     assert nowhere["iou tree"].to_json() == {"estimate": None, "low": None, "high": None, "p": None}
     assert nowhere["mean_iou"].estimate > 0
     assert verdict(nowhere["iou tree"], float("nan"), 6, 3) == "no evidence"
@@ -197,4 +210,4 @@ def test_what_cannot_be_compared_is_refused():
     with pytest.raises(InputError, match="holds no outlines"):
         counts_of([other])
     with pytest.raises(ValueError, match="do not pair"):
-        compare(counts_of([one]), counts_of([evaluated(random_maps(1))]), CLASSES)
+        compare([(counts_of([one]), counts_of([evaluated(random_maps(1))]))], CLASSES)

@@ -70,7 +70,7 @@ def _span(values: Sequence[float]) -> tuple[float, float]:
     return (low, high) if high > low else (low - 0.5 * (abs(low) or 1), low + 0.5 * (abs(low) or 1))
 
 
-def _ticks(span: tuple[float, float], about: int) -> list[float]:
+def ticks(span: tuple[float, float], about: int) -> list[float]:
     """Round numbers inside a span, about so many."""
     raw = (span[1] - span[0]) / about
     power = 10.0 ** floor(log10(raw))
@@ -91,13 +91,13 @@ def _y(value: float, span: tuple[float, float]) -> float:
 def _axes(across: tuple[float, float], up: tuple[float, float], tick: Callable[[float], str]) -> Markup:
     """Grid lines with their numbers."""
     parts = []
-    for value in _ticks(up, 5):
+    for value in ticks(up, 5):
         y = round(_y(value, up), 1)
         parts.append(
             Markup('<line class="rule" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(_LEFT, _WIDTH - _RIGHT, y, y)
             + Markup('<text x="{}" y="{}" text-anchor="end">{}</text>').format(_LEFT - 7, y + 4, tick(value))
         )
-    for value in _ticks(across, 5):
+    for value in ticks(across, 5):
         x = round(_x(value, across), 1)
         parts.append(Markup('<text x="{}" y="{}" text-anchor="middle">{}</text>').format(x, _HEIGHT - 14, plain(value)))
     caption = Markup('<text class="unit" x="{}" y="{}" text-anchor="end">steps</text>')

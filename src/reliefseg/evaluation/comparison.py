@@ -79,23 +79,26 @@ def figures(counts: Real[np.ndarray, "*any 7 classes"]) -> Float64[np.ndarray, "
 
 
 def compare(
-    with_it: Counts, without: Counts, classes: Sequence[str], *, seed: int = 0, draws: int = DRAWS
+    pairs: Sequence[tuple[Counts, Counts]], classes: Sequence[str], *, seed: int = 0, draws: int = DRAWS
 ) -> dict[str, Difference]:
-    """Differences with an ingredient minus without it, by figure, from runs on the same scenes with the same seeds.
+    """Differences with an ingredient minus without it, by figure; a pair is (with, without): same scenes, same seeds.
 
-    A run's figure comes from counts pooled over scenes; the difference is the mean over seeds. ValueError where the
-    runs do not pair.
+    A run's figure comes from counts pooled over scenes; the difference is the mean over seeds, and over pairs where
+    the ingredient was tried in several surroundings. ValueError where runs do not pair.
     """
-    if with_it.shape != without.shape or not np.array_equal(with_it[..., 1, :], without[..., 1, :]):
+    truths = [one[..., 1, :] for pair in pairs for one in pair]
+    if not all(np.array_equal(truth, truths[0]) for truth in truths):
         raise ValueError("runs do not pair: other scenes, seeds or truth")
-    estimate = _differences(with_it.sum(axis=1), without.sum(axis=1)).mean(axis=0)
-    spread = _resampled(with_it, without, estimate, np.random.default_rng(seed), draws)
-    names = figure_names(classes)
-    return {name: _summary(float(estimate[i]), spread[:, i]) for i, name in enumerate(names)}
+    estimate = np.mean([_differences(*(one.sum(axis=1) for one in pair)).mean(axis=0) for pair in pairs], axis=0)
+    spread = _resampled(pairs, estimate, np.random.default_rng(seed), draws)
+    return {name: _summary(float(estimate[i]), spread[:, i]) for i, name in enumerate(figure_names(classes))}
 
 
 def _resampled(
-    with_it: Counts, without: Counts, estimate: Float64[np.ndarray, " figures"], rng: np.random.Generator, draws: int
+    pairs: Sequence[tuple[Counts, Counts]],
+    estimate: Float64[np.ndarray, " figures"],
+    rng: np.random.Generator,
+    draws: int,
 ) -> Float64[np.ndarray, "draws figures"]:
     """The differences had other scenes and seeds come along: both are drawn anew, independently, with replacement.
 
@@ -104,19 +107,24 @@ def _resampled(
     becomes Student's t.
 
     Source: Owen, The pigeonhole bootstrap, Annals of Applied Statistics 1 (2007), for drawing rows and columns;
-    Hesterberg, What teachers should know about the bootstrap, The American Statistician 69 (2015), section 4, for
-    the narrowness of few; the stretching is ours.
+    Hesterberg, What teachers should know about the bootstrap, The American Statistician 69 (2015), for the
+    narrowness of few; the stretching is ours.
     """
-    seeds, scenes = with_it.shape[:2]
+    seeds, scenes = pairs[0][0].shape[:2]
     of_scenes = rng.multinomial(scenes, np.full(scenes, 1 / scenes), draws).astype(np.float64)
     of_seeds = rng.multinomial(seeds, np.full(seeds, 1 / seeds), draws) / seeds
-    pooled = [np.einsum("dn,snkc->dskc", of_scenes, one, optimize=True) for one in (with_it, without)]
-    by_seed = _differences(*pooled)
+    by_seed = np.mean([_differences(*(_pooled(of_scenes, one) for one in pair)) for pair in pairs], axis=0)
     all_seeds = by_seed.mean(axis=1)
+    moved_by_scenes = all_seeds - estimate
     moved_by_seeds = np.einsum("ds,dsf->df", of_seeds, by_seed) - all_seeds
-    return (
-        estimate + _stretch(scenes, rng, draws) * (all_seeds - estimate) + _stretch(seeds, rng, draws) * moved_by_seeds
-    )
+    return estimate + _stretch(scenes, rng, draws) * moved_by_scenes + _stretch(seeds, rng, draws) * moved_by_seeds
+
+
+def _pooled(
+    of_scenes: Float64[np.ndarray, "draws scenes"], counts: Counts
+) -> Float64[np.ndarray, "draws seeds 7 classes"]:
+    """Counts over the scenes of each draw."""
+    return np.einsum("dn,snkc->dskc", of_scenes, counts, optimize=True)
 
 
 def _stretch(n: int, rng: np.random.Generator, draws: int) -> Float64[np.ndarray, "draws 1"]:
@@ -135,7 +143,7 @@ def _summary(estimate: float, spread: Float64[np.ndarray, " draws"]) -> Differen
     spread = spread[~np.isnan(spread)]
     if np.isnan(estimate) or not len(spread):
         return Difference(estimate, nan, nan, nan)
-    low, high = np.quantile(spread, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.quantile(spread, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).clip(-1, 1)
     tail = min((spread <= 0).sum(), (spread >= 0).sum())
     return Difference(estimate, float(low), float(high), min(1.0, 2 * float(tail + 1) / (len(spread) + 1)))
 

@@ -2,6 +2,8 @@
 
 from reliefseg.inference.choosing import EngineName
 from reliefseg.inference.results import Wanted
+from reliefseg.workflow.ablation import Ablation, ablate
+from reliefseg.workflow.ablation_factors import full_grid, one_at_a_time
 from reliefseg.workflow.demo import run_demo
 from reliefseg.workflow.evaluating import evaluate
 from reliefseg.workflow.finding import HeightFiles, find_scenes
@@ -12,17 +14,21 @@ from reliefseg.workflow.running import RunResult, refuse_errors, run_all
 from reliefseg.workflow.training import pretrain, train
 
 __all__ = [
+    "Ablation",
     "EngineName",
     "HeightFiles",
     "Model",
     "RunResult",
     "Shard",
     "Wanted",
+    "ablate",
     "evaluate",
     "find_scenes",
+    "full_grid",
     "load_model",
     "make_depth_rasters",
     "merge",
+    "one_at_a_time",
     "predict",
     "pretrain",
     "refuse_errors",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -60,12 +60,19 @@ def panel_maker(prepared: Preparation, run: Path) -> Callable[[Generator, int], 
     def show(network: Generator, percent: int) -> None:
         predictor = predictor_of(prepared, network)
         panels = [
-            PanelTile(name, photograph(t.bands, prepared.spec.bands, t.valid), predictor.probabilities(t), t.labels)
+            PanelTile(name, photograph(*_looks(t, prepared.spec.bands), t.valid), predictor.probabilities(t), t.labels)
             for name, t in tiles
         ]
         class_panels(run / "progress" / f"{percent:03d}.png", panels, table)
 
     return show
+
+
+def _looks(arrays: SceneArrays, names: Sequence[str]) -> tuple[np.ndarray, Sequence[str]]:
+    """What to show of a tile: its image bands, or depth where networks see that alone."""
+    if arrays.depth is None or names:
+        return arrays.bands, names
+    return arrays.depth[None], ("depth",)
 
 
 def _middle(arrays: SceneArrays, side: int) -> SceneArrays:
