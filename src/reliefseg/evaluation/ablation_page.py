@@ -1,4 +1,4 @@
-"""An ablation as one HTML file that explains itself, made from what `ablation.json` holds."""
+"""Ablations and curves over labels as HTML files that explain themselves, made from their JSON."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from reliefseg.evaluation import sections
+from reliefseg.evaluation.charts import Series, line_chart, percent
 from reliefseg.evaluation.comparison import FIGURES
 from reliefseg.evaluation.forest import Bar, forest_chart
 from reliefseg.evaluation.report import page_template
@@ -14,6 +15,8 @@ from reliefseg.raster.files import write_text
 
 NAMES = {"mean_iou": "Mean IoU", "mean_f1": "Mean F1", "overall_accuracy": "Accuracy", "boundary_f1": "Boundary F1"}
 """The figures as people read them."""
+LABEL_KINDS = ("pixel labels alone", "with tile labels")
+"""The two curves over labelled scenes."""
 
 
 def write_ablation_page(path: Path, found: Mapping[str, Any]) -> None:
@@ -28,12 +31,32 @@ def render_ablation(found: Mapping[str, Any]) -> str:
         found=found,
         summary=summary(found["questions"]),
         names=NAMES,
+        label_of=label_of,
         points=points,
         p_value=p_value,
         parts=[
             {"title": title, "rows": rows, "chart": forest_chart(title, bars_of(rows))} for title, rows in parts if rows
         ],
         ways=_ways(found["ways"]),
+    )
+
+
+def write_labels_page(path: Path, found: Mapping[str, Any]) -> None:
+    """The same for what `labels.json` holds."""
+    write_text(path, render_labels(found))
+
+
+def render_labels(found: Mapping[str, Any]) -> str:
+    """The page's HTML."""
+    numbers = [point["labelled"] for point in found["points"]]
+    curves = [
+        Series(kind, numbers, [_mean(point[kind]["mean_iou"]) if point[kind] else None for point in found["points"]])
+        for kind in LABEL_KINDS
+    ]
+    chart = line_chart("Mean IoU", curves, percent, unit="pixel-labelled scenes")
+    alone, both = LABEL_KINDS
+    return page_template("labels.html").render(
+        found=found, charts=[chart] if chart else [], alone=alone, both=both, points=points, mean=_mean
     )
 
 
@@ -46,12 +69,13 @@ def label_of(question: Mapping[str, Any]) -> str:
 
 
 def summary(questions: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A sentence a verdict, what is sure first."""
+    """A sentence a verdict, what is sure first and with its interval."""
     told = []
     for said in ("helps", "hurts", "no evidence"):
         rows = [one for one in questions if one["differences"]["mean_iou"]["verdict"] == said]
-        listed = "; ".join(f"{label_of(one)} ({points(one['differences']['mean_iou'])})" for one in rows)
+        sure = [f"{label_of(one)} ({points(one['differences']['mean_iou'])})" for one in rows]
         if rows:
+            listed = "; ".join(sure if said != "no evidence" else [label_of(one) for one in rows])
             told.append(f"{said.capitalize()}: {listed}.")
     return told
 

@@ -52,7 +52,9 @@ def _axis(span: tuple[float, float], height: int) -> Markup:
         x, kind = _x(value, span), "zero" if value == 0 else "rule"
         parts.append(
             Markup('<line class="{}" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(kind, x, x, _TOP, height - _BOTTOM)
-            + Markup('<text x="{}" y="{}" text-anchor="middle">{}</text>').format(x, height - 26, f"{value:+g}")
+            + Markup('<text x="{}" y="{}" text-anchor="middle">{}</text>').format(
+                x, height - 26, f"{value:+g}" if value else "0"
+            )
         )
     caption = Markup(
         '<text class="unit" x="{}" y="{}" text-anchor="end">points of mean IoU; right of 0 it helps</text>'

@@ -7,6 +7,7 @@ from reliefseg.workflow.ablation_factors import full_grid, one_at_a_time
 from reliefseg.workflow.demo import run_demo
 from reliefseg.workflow.evaluating import evaluate
 from reliefseg.workflow.finding import HeightFiles, find_scenes
+from reliefseg.workflow.label_curve import LabelCurve, label_curve
 from reliefseg.workflow.models import Model, load_model
 from reliefseg.workflow.predicting import Shard, merge, predict
 from reliefseg.workflow.preparing import make_depth_rasters
@@ -17,6 +18,7 @@ __all__ = [
     "Ablation",
     "EngineName",
     "HeightFiles",
+    "LabelCurve",
     "Model",
     "RunResult",
     "Shard",
@@ -25,6 +27,7 @@ __all__ = [
     "evaluate",
     "find_scenes",
     "full_grid",
+    "label_curve",
     "load_model",
     "make_depth_rasters",
     "merge",

@@ -61,7 +61,7 @@ def ablate(
         labelled_scenes(dataset, ablation.split)
         settings = with_depth_resolved(settings, dataset)
         possible = factors_of(dataset, settings)
-        questions = ablation.design(chosen(possible, ablation.rows), settings)
+        questions = ablation.design(chosen(possible, ablation.rows, settings), settings)
         if not questions:
             raise InputError("ablation: no ingredient has a choice with these settings and this data set")
         runs = _run_all(questions, dataset, out, ablation, say)

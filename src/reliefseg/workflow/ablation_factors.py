@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, product
 from typing import Any
 
@@ -100,16 +100,40 @@ def _plain(settings: Settings) -> Change:
     return {"network.name": PLAIN.get(settings.network.name, settings.network.name)}
 
 
-def chosen(factors: Mapping[str, Factor], keys: Sequence[str]) -> list[Factor]:
-    """The factors of these keys, all where none is named; InputError names those that cannot be tried."""
-    unknown = [key for key in keys if key not in factors]
+def chosen(factors: Mapping[str, Factor], rows: Sequence[str], settings: Settings) -> list[Factor]:
+    """The factors that rows name (`depth`), or some of their levels (`depth-none`); all where nothing is named.
+
+    InputError names those that cannot be tried.
+    """
+    if not rows:
+        return list(factors.values())
+    slugs = [slug for factor in factors.values() for slug in _slugs(factor, settings)]
+    unknown = [row for row in rows if row not in factors and row not in slugs]
     if unknown:
         raise InputError(
-            f"--rows {key!r}: cannot be tried here; {nearest(key, list(factors))}. A factor needs what it varies: tile "
-            "labels, and recommended settings that have the ingredient"
-            for key in unknown
+            f"--rows {row}: cannot be tried here; {nearest(row, [*factors, *slugs])}. A row needs what it varies: tile "
+            "labels, heights, recommended settings that have the ingredient"
+            for row in unknown
         )
-    return [factor for key, factor in factors.items() if key in keys or not keys]
+    return [_narrowed(f, rows, settings) for f in factors.values() if {f.key, *_slugs(f, settings)} & set(rows)]
+
+
+def _narrowed(factor: Factor, rows: Sequence[str], settings: Settings) -> Factor:
+    """The factor with the levels that are asked for, and the recommended one."""
+    if factor.key in rows:
+        return factor
+    dropped = [level for level in _others(factor, settings) if _slug(factor, level) not in rows]
+    return replace(factor, levels=tuple(level for level in factor.levels if level not in dropped))
+
+
+def _slugs(factor: Factor, settings: Settings) -> list[str]:
+    return [_slug(factor, level) for level in _others(factor, settings)]
+
+
+def _others(factor: Factor, settings: Settings) -> list[Level]:
+    """The levels that are not as recommended."""
+    levels = _distinct(factor, settings)
+    return [level for level in levels if level is not _own(levels, settings)]
 
 
 def one_at_a_time(factors: Sequence[Factor], settings: Settings) -> list[Question]:
@@ -119,9 +143,7 @@ def one_at_a_time(factors: Sequence[Factor], settings: Settings) -> list[Questio
     for factor in factors:
         levels = _distinct(factor, settings)
         own = _own(levels, settings)
-        for level in levels:
-            if level is own:
-                continue
+        for level in _others(factor, settings):
             way = Way(_slug(factor, level), changed(settings, level.change))
             rich_first = levels.index(own) > levels.index(level)
             pair, names = ((base, way), (own, level)) if rich_first else ((way, base), (level, own))
@@ -148,7 +170,7 @@ def _grid(
 ) -> Iterator[tuple[tuple[int, ...], Way]]:
     for place in product(*(range(len(one)) for one in levels)):
         at = [(f, one[k]) for f, one, k in zip(factors, levels, place, strict=True)]
-        names = [_slug(f, level) for f, level in at if level is not _own(_distinct(f, settings), settings)]
+        names = [_slug(f, level) for f, level in at if level in _others(f, settings)]
         change = {key: value for _, level in at for key, value in level.change.items()}
         yield place, Way("+".join(names) or RECOMMENDED, changed(settings, change))
 
