@@ -11,11 +11,14 @@ import torch
 
 from reliefseg.cli import run as command
 from reliefseg.config import load_settings, settings_from
+from reliefseg.depth import photo_bands
+from reliefseg.depth.builtin import SHIPPED
+from reliefseg.depth.heights import load_heights
 from reliefseg.errors import InputError
-from reliefseg.networks import PackedU2Net, TileHead, UNet, build_generator
+from reliefseg.networks import PackedU2Net, TileHead, UNet, build_generator, load_relief
 from reliefseg.raster import IGNORE_INDEX, Grid, load_dataset, write_raster
 from reliefseg.tiles import BoxLayout, TileSettings, draw_boxes
-from reliefseg.workflow import Ablation, ablate, ablation_runs, full_grid, one_at_a_time
+from reliefseg.workflow import Ablation, ablate, ablation, ablation_runs, full_grid, one_at_a_time
 from reliefseg.workflow.ablation_factors import chosen, factors_of
 from reliefseg.workflow.evaluating import measure
 
@@ -82,6 +85,25 @@ def test_every_weight_of_other_generators_learns():
         output = network(torch.randn(2, 3, 64, 64))
         (output.fused.square().mean() + sum(side.square().mean() for side in output.sides)).backward()
         assert not [name for name, p in network.named_parameters() if p.grad is None]
+
+
+def test_the_depth_networks_shape_starts_as_the_depth_network():
+    """Shown the same photograph, with depth beside it, the maps are the depth network's; the head is its own."""
+    heights = load_heights(SHIPPED)[0]
+    network = build_generator("u2net-relief", 4, 3).eval()
+    head = network.body.fuse.weight.clone()
+    load_relief(network, heights.body.state_dict(), photo_bands(("nir", "red", "green")))
+    photo, depth = torch.randn(1, 3, 64, 64), torch.randn(1, 1, 64, 64)
+    with torch.no_grad():
+        expected = heights.body.encode(torch.nn.functional.pixel_unshuffle(photo, 2))
+        for mine, theirs in zip(network.encode(torch.cat([photo, depth], dim=1)), expected, strict=True):
+            torch.testing.assert_close(mine, theirs)
+    assert torch.equal(network.body.fuse.weight, head)
+
+
+def test_other_shapes_cannot_start_as_the_depth_network():
+    with pytest.raises(InputError, match="init = 'builtin' is for name = 'u2net-relief'"):
+        settings_from({"network": {"name": "u2net-small", "init": "builtin"}})
 
 
 def made_up(folder, heights_of, scenes=8, side=64, splits=None):
@@ -218,6 +240,22 @@ def test_the_page_and_the_table_say_what_was_found(separated, capsys):
     assert json.loads((out / "ablation.json").read_text(encoding="utf-8")) == found
 
 
+def test_at_equal_time_a_quicker_way_gets_more_steps(separated, tmp_path, monkeypatch):
+    data, finished, _ = separated
+    shutil.copytree(finished, tmp_path / "out")
+    seconds = {
+        "recommended": {"pretraining": 2.0, "training": 8.0},
+        "depth-none": {"pretraining": 0.0, "training": 5.0},
+    }
+    monkeypatch.setattr(ablation, "learning_seconds", lambda folder: seconds[folder.parent.name])
+    asked = Ablation(rows=("depth-none",), seeds=(0,), equal="time")
+    found = ablate(load_dataset(data), tmp_path / "out", load_settings("debug", None, TINY), asked)
+    assert found["ways"]["depth-none"]["steps"][0]["train"] == 60
+    assert found["ways"]["depth-none-equal-time"]["steps"][0]["train"] == 120
+    assert found["equal_time"][0]["ways"] == [["recommended", "depth-none-equal-time"]]
+    assert "At equal time" in (tmp_path / "out" / "ablation.html").read_text(encoding="utf-8")
+
+
 def test_with_few_scenes_or_seeds_nothing_is_evidence(separated):
     data, out, _ = separated
     found = ablate(
@@ -282,6 +320,15 @@ def test_what_the_settings_lack_is_no_row(towns):
         chosen(factors, ["depth-nune"], settings)
 
 
+def test_the_depth_networks_weights_are_a_row_for_their_shape(towns):
+    assert "init" not in factors_of(towns, load_settings("ablation"))
+    for init, said in (("builtin", "init-off"), ("random", "init-on")):
+        settings = load_settings("ablation", None, ["network.name=u2net-relief", f"network.init={init}"])
+        ((richer, plainer),) = one_at_a_time([factors_of(towns, settings)["init"]], settings)[0].pairs
+        assert (richer.settings.network.init, plainer.settings.network.init) == ("builtin", "random")
+        assert {richer.name, plainer.name} == {"recommended", said}
+
+
 def test_a_full_grid_asks_in_all_surroundings(towns):
     settings = load_settings("ablation")
     factors = factors_of(towns, settings)
@@ -313,3 +360,55 @@ def test_wrong_input_is_told_before_anything_is_learnt(towns, tmp_path):
 def test_seeds_are_whole_numbers(towns, tmp_path, capsys, seeds):
     assert command(["ablate", str(towns.root), "-o", str(tmp_path / "out"), "--seeds", seeds, "--quiet"]) == 2
     assert "expected whole numbers" in capsys.readouterr().err
+
+
+def ignored(data, scenes):
+    """The data set with all labels of some scenes ignored."""
+    text = (data / "dataset.toml").read_text(encoding="utf-8")
+    (data / "dataset.toml").write_text(text.replace("[files]", "[ignore]\nids = [9]\n[files]"), encoding="utf-8")
+    for scene in scenes:
+        write_raster(data / "labels" / f"{scene}.tif", np.full((64, 64), 9, np.uint8), Grid(64, 64))
+    return data
+
+
+def ablated(data, out, *more):
+    arguments = ["ablate", str(data), "-o", str(out), "--preset", "debug", "--seeds", "0", "--rows", "depth-none"]
+    quick = [*TINY, "train.steps=3"]
+    return command([*arguments, *(part for one in quick for part in ("--set", one)), "--quiet", *more])
+
+
+def test_a_split_whose_labels_are_all_ignored_is_refused(tmp_path, capsys):
+    data = ignored(made_up(tmp_path / "data", telling, scenes=4), ["s2", "s3"])
+    assert ablated(data, tmp_path / "out") == 2
+    assert "no pixel of split validation has a class, all its labels are ignored" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "runs").exists()
+
+
+def test_labelled_scenes_whose_labels_are_all_ignored_are_refused(tmp_path, capsys):
+    data = ignored(made_up(tmp_path / "data", telling, scenes=3), ["s1"])
+    assert ablated(data, tmp_path / "out") == 2
+    assert "scene s1: in splits.pixel_labelled, but no valid pixel has a class" in capsys.readouterr().err
+
+
+def test_a_split_without_labels_is_refused(tmp_path, capsys):
+    data = made_up(tmp_path / "data", telling, scenes=4)
+    (data / "labels" / "s3.tif").unlink()
+    assert ablated(data, tmp_path / "out") == 2
+    assert "scene s3: is in the split validation, but has no labels" in capsys.readouterr().err
+
+
+def test_a_class_that_no_labelled_scene_shows_is_named(tmp_path, capsys):
+    """One scene, too: no interval over scenes, never evidence."""
+    data = made_up(tmp_path / "data", telling, scenes=2, splits={"pixel_labelled": ["s0"], "validation": ["s1"]})
+    write_raster(data / "labels" / "s0.tif", np.zeros((64, 64), np.uint8), Grid(64, 64))
+    text = (data / "dataset.toml").read_text(encoding="utf-8")
+    more = '[[classes]]\nname = "water"\nid = 2\n[files]'
+    (data / "dataset.toml").write_text(text.replace("[files]", more), encoding="utf-8")
+    assert ablated(data, tmp_path / "out") == 0
+    told = capsys.readouterr().out
+    assert "No pixel-labelled scene shows high: no run can learn that" in told
+    assert "Not in the truth of split validation, so in no mean: water." in told
+    assert "With 1 scene and 1 seed nothing is called evidence" in told
+    found = json.loads((tmp_path / "out" / "ablation.json").read_text(encoding="utf-8"))
+    assert found["questions"][0]["differences"]["iou water"]["estimate"] is None
+    assert found["questions"][0]["differences"]["mean_iou"]["verdict"] == "no evidence"

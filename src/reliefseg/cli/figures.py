@@ -86,10 +86,9 @@ def numbers(text: str, option: str) -> tuple[int, ...]:
 
 def scene_numbers(text: str) -> tuple[int | None, ...]:
     """Numbers of scenes; None stands for all."""
-    named = words(text)
-    counted = numbers(",".join(word for word in named if word != "all") or "1", "--labels")
-    found = counted if set(named) - {"all"} or not named else ()
-    return (*found, None) if "all" in named else found
+    counts = [word for word in words(text) if word != "all"]
+    every = (None,) if "all" in words(text) else ()
+    return (*numbers(",".join(counts), "--labels"), *every) if counts or not every else every
 
 
 def ablation_table(found: dict[str, Any]) -> str:

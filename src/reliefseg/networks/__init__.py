@@ -2,7 +2,7 @@
 
 from reliefseg.networks.generators import Generator, build_generator
 from reliefseg.networks.official import load_official, official_names, to_official
-from reliefseg.networks.packed import PackedU2Net
+from reliefseg.networks.packed import PackedU2Net, load_relief
 from reliefseg.networks.patchgan import PatchDiscriminator
 from reliefseg.networks.tile_head import TileHead
 from reliefseg.networks.u2net import FULL, SMALL, STAGES, Stage, U2Net, U2NetOutput
@@ -22,6 +22,7 @@ __all__ = [
     "UNet",
     "build_generator",
     "load_official",
+    "load_relief",
     "official_names",
     "to_official",
 ]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -49,6 +52,33 @@ class PackedU2Net(nn.Module):
     def fused(self, x: Float[Tensor, "n bands h w"]) -> Float[Tensor, "n classes h w"]:
         """Logits of the fused map alone."""
         return _unpacked(self.body.fused(_packed(x)), x)
+
+
+HEADS = ("sides.", "fuse.")
+FIRST = "encoder.0.entry.conv.weight"
+
+
+def load_relief(net: PackedU2Net, state: Mapping[str, Tensor], shown: Sequence[int]) -> None:
+    """Gives the network the depth network's weights (`state` of its body), but for the heads, which stay as they are.
+
+    `shown` are the bands that the depth network sees as red, green and blue; the other bands start at zero, so that
+    at first the features are those of the depth network. Without any the first convolution stays as it is.
+    """
+    taken = {name: value for name, value in state.items() if not name.startswith(HEADS)}
+    own = net.body.state_dict()
+    taken[FIRST] = _spread(state[FIRST], own[FIRST], shown)
+    net.body.load_state_dict({**own, **taken})
+
+
+def _spread(weight: Tensor, like: Tensor, shown: Sequence[int]) -> Tensor:
+    """The first convolution's weights, moved to the bands they are for."""
+    if not shown:
+        return like
+    spread = torch.zeros_like(like)
+    of_band = spread.unflatten(1, (-1, PIXELS**2))
+    for channel, band in enumerate(shown):
+        of_band[:, band] += weight.unflatten(1, (-1, PIXELS**2))[:, channel]
+    return spread
 
 
 def _packed(x: Float[Tensor, "n bands h w"]) -> Float[Tensor, "n more_bands h2 w2"]:

@@ -24,8 +24,8 @@ from reliefseg.workflow.ablation_factors import (
     factors_of,
     one_at_a_time,
 )
-from reliefseg.workflow.ablation_runs import Job, Metrics, finish, learning_seconds
-from reliefseg.workflow.evaluating import labelled_scenes
+from reliefseg.workflow.ablation_runs import Job, Metrics, classes_not_shown, finish, learning_seconds
+from reliefseg.workflow.evaluating import refuse_unscored
 from reliefseg.workflow.preparing import with_depth_resolved
 from reliefseg.workflow.saying import SILENT, Sayer
 
@@ -58,7 +58,7 @@ def ablate(
     interruption. InputError: a split without labels, factors that cannot be tried, settings that cannot be trained.
     """
     with held(out):
-        labelled_scenes(dataset, ablation.split)
+        refuse_unscored(dataset, ablation.split)
         settings = with_depth_resolved(settings, dataset)
         possible = factors_of(dataset, settings)
         questions = ablation.design(chosen(possible, ablation.rows, settings), settings)
@@ -66,6 +66,7 @@ def ablate(
             raise InputError("ablation: no ingredient has a choice with these settings and this data set")
         runs = _run_all(questions, dataset, out, ablation, say)
         found = _told(dataset, settings, ablation, runs)
+        found["notes"] += _unlearnt(_folder(out, next(iter(runs)), ablation.seeds[0]), runs)
         found["questions"] = _answers(questions, runs)
         if ablation.equal == "time":
             timed = [_at_equal_time(question, out, ablation) for question in questions]
@@ -138,6 +139,17 @@ def _told(dataset: Dataset, settings: Settings, ablation: Ablation, runs: Runs) 
         "ways": _ways(runs),
         "notes": notes,
     }
+
+
+def _unlearnt(folder: Path, runs: Runs) -> list[str]:
+    """Classes that no pixel-labelled scene shows and the truth has: said, because they count as 0 in every mean."""
+    truth = set(next(iter(runs.values()))[0]["classes_without_truth"])
+    missing = [name for name in classes_not_shown(folder) if name not in truth]
+    if not missing:
+        return []
+    return [
+        f"No pixel-labelled scene shows {', '.join(missing)}: no run can learn that, its IoU of 0 is in every mean."
+    ]
 
 
 def _ways(runs: Runs) -> dict[str, Any]:

@@ -64,6 +64,7 @@ def factors_of(dataset: Dataset, settings: Settings) -> dict[str, Factor]:
         Factor("sides", "supervised side outputs", _switch({"train.loss.sides": 0.0})),
         Factor("boxes", "random boxes", _box_levels()),
         Factor("network", "U²-Net", (Level("plain U-Net", _plain(settings)), Level("U²-Net", {}))),
+        Factor("init", "start from the depth network's weights", _init_levels(settings)),
     )
     labelled = bool(dataset.split("tile_labelled"))
     open_to_choice = [f for f in factors if len(_distinct(f, settings)) > 1 and (f.key != "pretraining" or labelled)]
@@ -97,7 +98,14 @@ def _box_levels() -> tuple[Level, ...]:
 
 
 def _plain(settings: Settings) -> Change:
-    return {"network.name": PLAIN.get(settings.network.name, settings.network.name)}
+    name = PLAIN.get(settings.network.name)
+    return {} if name is None else {"network.name": name, "network.init": "random"}
+
+
+def _init_levels(settings: Settings) -> tuple[Level, ...]:
+    """Only the network of the depth network's shape has a choice."""
+    on = {"network.init": "builtin"} if settings.network.name == "u2net-relief" else {}
+    return Level("off", {"network.init": "random"}), Level("on", on)
 
 
 def chosen(factors: Mapping[str, Factor], rows: Sequence[str], settings: Settings) -> list[Factor]:

@@ -101,6 +101,12 @@ def learning_seconds(folder: Path) -> dict[str, float]:
     return {part: sum(one["seconds"] for one in timings if one["part"] == part) for part in LEARNING}
 
 
+def classes_not_shown(folder: Path) -> list[str]:
+    """Classes of which a run's pixel-labelled scenes have no pixel: it cannot learn them."""
+    data = json.loads((folder / "data.json").read_text(encoding="utf-8"))
+    return [one["name"] for one in data["classes"] if not one["labelled_pixels"]]
+
+
 @dataclass
 class _Within:
     """Passes the progress of one run on as part of that of all; its notes are in its own log."""

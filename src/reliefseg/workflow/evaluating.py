@@ -17,7 +17,7 @@ from reliefseg.evaluation import SplitEvaluation
 from reliefseg.evaluation.pictures import PanelTile, class_panels, photograph, scene_picture
 from reliefseg.inference import ScenePredictor
 from reliefseg.learning import RunLog, held
-from reliefseg.raster import ClassTable, Dataset, Scene
+from reliefseg.raster import IGNORE_INDEX, ClassTable, Dataset, Scene
 from reliefseg.raster.files import write_json
 from reliefseg.tiles import SceneArrays
 from reliefseg.workflow.models import load_model
@@ -86,6 +86,15 @@ def labelled_scenes(dataset: Dataset, split: str) -> Sequence[Scene]:
     if bare:
         raise InputError(f"scene {name}: in splits.{split}, but has no labels to compare with" for name in bare)
     return scenes
+
+
+def refuse_unscored(dataset: Dataset, split: str) -> None:
+    """InputError where nothing could be scored on a split: as `labelled_scenes`, or all labels are ignored."""
+    if all((scene.read_labels() == IGNORE_INDEX).all() for scene in labelled_scenes(dataset, split)):
+        raise InputError(
+            f"data set {dataset.name}: no pixel of split {split} has a class, all its labels are ignored; nothing can be "
+            "scored on it. Label one of its scenes, or name others"
+        )
 
 
 def _refuse_other_classes(predictor: ScenePredictor, dataset: Dataset) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,8 +18,8 @@ from reliefseg.evaluation.verdicts import answered, notes_on_evidence
 from reliefseg.learning import held
 from reliefseg.raster import Dataset
 from reliefseg.raster.files import write_json
-from reliefseg.workflow.ablation_runs import Job, Metrics, finish
-from reliefseg.workflow.evaluating import labelled_scenes
+from reliefseg.workflow.ablation_runs import Job, Metrics, classes_not_shown, finish
+from reliefseg.workflow.evaluating import refuse_unscored
 from reliefseg.workflow.preparing import with_depth_resolved
 from reliefseg.workflow.saying import SILENT, Sayer
 
@@ -46,7 +45,7 @@ def label_curve(
     by `ablate`. InputError: more scenes than have labels, a split without labels.
     """
     with held(out):
-        labelled_scenes(dataset, asked.split)
+        refuse_unscored(dataset, asked.split)
         settings = with_depth_resolved(settings, dataset)
         pool = pool_of(dataset)
         numbers = _numbers(asked.numbers, pool)
@@ -123,7 +122,7 @@ def _told(
         "points": [
             {
                 "labelled": n,
-                "not_shown": _not_shown(folders[n]),
+                "not_shown": classes_not_shown(folders[n]),
                 "tile_labels": runs[n, BOTH][0]["labels"]["tile_labels"] if n in gains else 0,
                 ALONE: _scores(runs[n, ALONE]),
                 BOTH: _scores(runs[n, BOTH]) if n in gains else None,
@@ -143,12 +142,6 @@ def _worth(curve: Mapping[int, float], n: int, runs: Sequence[Metrics]) -> str |
 
 def _scores(runs: Sequence[Metrics]) -> dict[str, list[float | None]]:
     return {figure: [one[figure] for one in runs] for figure in FIGURES}
-
-
-def _not_shown(run: Path) -> list[str]:
-    """Classes of which the labelled scenes have no pixel: nothing can learn them there."""
-    data = json.loads((run / "data.json").read_text(encoding="utf-8"))
-    return [one["name"] for one in data["classes"] if not one["labelled_pixels"]]
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

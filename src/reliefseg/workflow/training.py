@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,13 +12,16 @@ from safetensors.torch import load_file
 
 from reliefseg import learning
 from reliefseg.config import Settings, read_settings, to_toml
+from reliefseg.depth import DepthSettings, photo_bands
+from reliefseg.depth.builtin import open_builtin
+from reliefseg.depth.heights import load_heights
 from reliefseg.errors import InputError
 from reliefseg.export import save_bundle, write_tensors
 from reliefseg.hardware import describe, pick_device, pick_precision, use_processor
 from reliefseg.learning import Hooks, Log, NoLog, RunLog, Training, held, seconds_per_step
 from reliefseg.learning.processes import Processes, agreed, gather, refuse_uneven, start
 from reliefseg.learning.run_folder import unless_full
-from reliefseg.networks import Generator, U2Net, build_generator, load_official
+from reliefseg.networks import Generator, PackedU2Net, U2Net, build_generator, load_official, load_relief
 from reliefseg.raster import Dataset
 from reliefseg.raster.files import whole_file, write_json, write_text
 from reliefseg.workflow.preparing import Preparation, make_training_depth, prepare
@@ -186,6 +189,8 @@ def _pretrained(prepared: Preparation, run: Path, fabric: Fabric, log: Log, say:
     generator = build_generator(spec.network, spec.inputs, len(spec.classes))
     if settings.network.weights is not None:
         _start_from_official(generator, Path(settings.network.weights), log)
+    if isinstance(generator, PackedU2Net) and settings.network.init == "builtin":
+        _start_from_depth(generator, spec.bands, settings.depth, log)
     if prepared.tiles is None:
         return generator
     if agreed(fabric, (run / ENCODER).exists):
@@ -211,6 +216,14 @@ def _start_from_official(generator: Generator, path: Path, log: Log) -> None:
     except (OSError, ValueError) as error:
         raise InputError(f"setting network.weights: {path} cannot be loaded: {error}") from None
     log.note(f"Started from {path.name}; dropped by name: {', '.join(dropped) or 'nothing'}.")
+
+
+def _start_from_depth(generator: PackedU2Net, bands: Sequence[str], depth: DepthSettings, log: Log) -> None:
+    file = open_builtin(depth).file
+    shown = photo_bands(bands) if bands else ()
+    load_relief(generator, load_heights(file)[0].body.state_dict(), shown)
+    seen = ", ".join(bands[i] for i in shown) or "no image band"
+    log.note(f"Started from the depth network {file.name}, which sees {seen}.")
 
 
 def _trained(prepared: Preparation, generator: Generator, run: Path, fabric: Fabric, log: Log, say: Sayer) -> Generator:
