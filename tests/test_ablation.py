@@ -406,7 +406,7 @@ def test_a_class_that_no_labelled_scene_shows_is_named(tmp_path, capsys):
     (data / "dataset.toml").write_text(text.replace("[files]", more), encoding="utf-8")
     assert ablated(data, tmp_path / "out") == 0
     told = capsys.readouterr().out
-    assert "No pixel-labelled scene shows high: no run can learn that" in told
+    assert "No pixel-labelled scene shows high: no run can learn it" in told
     assert "Not in the truth of split validation, so in no mean: water." in told
     assert "With 1 scene and 1 seed nothing is called evidence" in told
     found = json.loads((tmp_path / "out" / "ablation.json").read_text(encoding="utf-8"))

@@ -147,9 +147,7 @@ def _unlearnt(folder: Path, runs: Runs) -> list[str]:
     missing = [name for name in classes_not_shown(folder) if name not in truth]
     if not missing:
         return []
-    return [
-        f"No pixel-labelled scene shows {', '.join(missing)}: no run can learn that, its IoU of 0 is in every mean."
-    ]
+    return [f"No pixel-labelled scene shows {', '.join(missing)}: no run can learn it; its 0 is in every mean."]
 
 
 def _ways(runs: Runs) -> dict[str, Any]:

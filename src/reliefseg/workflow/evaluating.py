@@ -92,8 +92,8 @@ def refuse_unscored(dataset: Dataset, split: str) -> None:
     """InputError where nothing could be scored on a split: as `labelled_scenes`, or all labels are ignored."""
     if all((scene.read_labels() == IGNORE_INDEX).all() for scene in labelled_scenes(dataset, split)):
         raise InputError(
-            f"data set {dataset.name}: no pixel of split {split} has a class, all its labels are ignored; nothing can be "
-            "scored on it. Label one of its scenes, or name others"
+            f"data set {dataset.name}: no pixel of split {split} has a class, all its labels are ignored; nothing can "
+            "be scored on it. Label one of its scenes, or name others"
         )
 
 
