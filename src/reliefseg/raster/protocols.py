@@ -14,8 +14,8 @@ from reliefseg.raster.faults import nearest
 from reliefseg.raster.files import write_text
 from reliefseg.raster.gathering import walk
 
-LABEL_FOLDER = re.compile(r"gts?([_\W]|$)|label|ground.?truth", re.IGNORECASE)
-"""Folders of files that are called as the images but hold labels."""
+LABEL_FOLDER = re.compile(r"(^|[\W_])gts?([\W_]|$)|labels?(?!l?ing)|ground.?truth", re.IGNORECASE)
+"""Folders of files that are called as the images but hold labels; the archives themselves are about `labeling`."""
 
 CLASSES = """
 [[classes]]
@@ -62,39 +62,7 @@ def _areas(*numbers: int) -> tuple[str, ...]:
     return tuple(str(n) for n in numbers)
 
 
-_TILES = (
-    1,
-    2,
-    3,
-    4,
-    5,
-    6,
-    7,
-    8,
-    10,
-    11,
-    12,
-    13,
-    14,
-    15,
-    16,
-    17,
-    20,
-    21,
-    22,
-    23,
-    24,
-    26,
-    27,
-    28,
-    29,
-    30,
-    31,
-    32,
-    33,
-    34,
-)
-_TILES += (35, 37, 38)
+_TILES = (*range(1, 9), *range(10, 18), *range(20, 25), *range(26, 36), 37, 38)
 _TRAINED = (1, 3, 5, 7, 11, 13, 15, 17, 21, 23, 26, 28, 30, 32, 34, 37)
 _MASKS, _UNSEEN = (1, 12, 15), (6, 7, 13, 20, 30, 31, 37)
 _VAIHINGEN = {
