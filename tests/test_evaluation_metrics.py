@@ -302,7 +302,7 @@ def test_metrics_have_the_stated_keys_and_survive_json():
         "scenes", "classes", "classes_without_truth", "eroded", "per_scene", "original"
     }  # fmt: skip
     assert set(metrics["eroded"]) == figures
-    assert set(metrics["per_scene"]["one"]) == figures | {"eroded"}
+    assert set(metrics["per_scene"]["one"]) == figures | {"eroded", "outlines"}
     originals = {"class_agreement", "mean_class_agreement", "tile_iou", "map_accuracy"}
     assert set(metrics["original"]) == originals | {"trivial"}
     assert set(metrics["original"]["trivial"]) == originals

@@ -10,7 +10,7 @@ from types import FrameType
 
 import typer
 
-from reliefseg.cli import data, depth, learn, use
+from reliefseg.cli import data, depth, figures, learn, use
 from reliefseg.cli.common import Interrupted
 from reliefseg.errors import InputError
 from reliefseg.learning import is_first_process
@@ -25,7 +25,7 @@ app = typer.Typer(
 )
 for verb in (
     learn.demo, data.init, data.generate, data.check,
-    learn.pretrain, learn.train, use.evaluate, use.predict, use.merge, learn.run,
+    learn.pretrain, learn.train, use.evaluate, use.predict, use.merge, learn.run, figures.ablate,
 ):  # fmt: skip
     app.command()(verb)
 app.add_typer(depth.app, name="depth")

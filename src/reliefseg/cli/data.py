@@ -9,14 +9,21 @@ import typer
 
 from reliefseg.cli.common import DataSet, Json, Quiet, Teller, result
 from reliefseg.generate import GenerateSettings, fitting_jobs, generate_dataset
-from reliefseg.raster import check_dataset, init_dataset
+from reliefseg.raster import PROTOCOLS, check_dataset, init_dataset, init_protocol
 
 
 def init(
     folder: Annotated[Path, typer.Argument(help="Folder with images and labels.")],
+    protocol: Annotated[
+        str | None, typer.Option("--protocol", help=f"A benchmark unpacked there: {', '.join(PROTOCOLS)}.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write a dataset.toml from what lies in a folder, and say what it could not know."""
+    if protocol is not None:
+        file = init_protocol(folder, protocol)
+        result(as_json, {"file": str(file)}, str(file))
+        return
     proposal = init_dataset(folder)
     result(as_json, proposal.to_json(), proposal.to_text())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from reliefseg.depth import DepthSettings
 from reliefseg.hardware import Precision
@@ -14,14 +14,27 @@ from reliefseg.tiles import TileSettings
 
 
 class NetworkSettings(BaseModel):
-    """Which U²-Net is the generator."""
+    """Which network is the generator."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: Literal["u2net", "u2net-small"] = "u2net-small"
-    """`u2net`: 44 million weights; `u2net-small`: 1.1 million. Source: Qin et al. 2020, table 1."""
+    name: Literal["u2net", "u2net-small", "u2net-relief", "unet", "unet-small"] = "u2net-small"
+    """`u2net`: 44 million weights; `u2net-small`: 1.1 million (Qin et al. 2020, table 1). `u2net-relief`: the shape of
+    the depth network, 1.8 million weights, an eighth of the small one's work. `unet`, `unet-small`: plain U-Nets with
+    as many weights as the first two, to compare with."""
+    init: Literal["random", "builtin"] = "random"
+    """`builtin`: `u2net-relief` starts as the depth network (`depth.weights`, or the one that comes with the package),
+    which has learnt from generated scenes seen from above; its heads start anew, bands it does not know at zero."""
     weights: str | None = None
     """Official U²-Net weights (.safetensors) to start from; their head is dropped, extra bands start at zero."""
+
+    @model_validator(mode="after")
+    def _init_fits(self) -> NetworkSettings:
+        if self.init == "builtin" and self.name != "u2net-relief":
+            raise ValueError(
+                f"init = 'builtin' is for name = 'u2net-relief', the depth network's shape, not {self.name!r}"
+            )
+        return self
 
 
 class ValidationSettings(BaseModel):

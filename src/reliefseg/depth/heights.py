@@ -15,23 +15,15 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from reliefseg.errors import InputError
-from reliefseg.networks import Stage, U2Net
+from reliefseg.networks import U2Net
+from reliefseg.networks.packed import PIXELS, RELIEF
 from reliefseg.raster.files import whole_file
 
 FORMAT = 1
-PIXELS = 2
-"""The network sees so many pixels by so many as one, each of them in channels of its own."""
 WORKING_GSD = 0.25
 """Metres a pixel at which the network sees scenes whose gsd is known."""
 TALLEST_M = 150.0
 """No prediction is higher."""
-
-STAGES = (
-    Stage(6, 16, 32), Stage(5, 16, 48), Stage(4, 24, 64), Stage(3, 32, 96),
-    Stage(3, 32, 96, True), Stage(3, 32, 96, True),
-    Stage(3, 32, 96, True), Stage(3, 32, 64), Stage(4, 24, 48), Stage(5, 16, 32), Stage(6, 16, 32),
-)  # fmt: skip
-"""The small U²-Net with narrower fine stages and wider coarse ones: as many weights, less than half the work."""
 
 
 class Seen(NamedTuple):
@@ -66,7 +58,7 @@ class HeightNetwork(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.body = U2Net(3 * PIXELS**2, PIXELS**2 + 1, STAGES)
+        self.body = U2Net(3 * PIXELS**2, PIXELS**2 + 1, RELIEF)
 
     def forward(self, photos: Float[Tensor, "n 3 h w"]) -> Seen:
         """Photographs, normalised by the mean and deviation of their scene; height and width are even."""

@@ -37,8 +37,9 @@ def line_chart(
     series: Sequence[Series],
     tick: Callable[[float], str] = plain,
     limits: tuple[float, float] | None = None,
+    unit: str = "steps",
 ) -> Markup:
-    """Lines over steps as an SVG element; empty where no series has a finite value.
+    """Lines over steps (or another `unit`) as an SVG element; empty where no series has a finite value.
 
     Long series are averaged in equal runs of points. `limits` fixes the vertical axis (values outside are drawn
     at its edge); without it, it spans the values.
@@ -48,7 +49,7 @@ def line_chart(
         return Markup("")
     across = _span([x for s in drawn for x in s.steps])
     up = limits or _span([y for s in drawn for y in s.values if y is not None])
-    parts = [_axes(across, up, tick), *(_line(s, i, across, up, tick) for i, s in enumerate(drawn))]
+    parts = [_axes(across, up, tick, unit), *(_line(s, i, across, up, tick) for i, s in enumerate(drawn))]
     label = f"{title}: " + "; ".join(f"{s.name} ends at {tick(s.values[-1] or 0.0)}" for s in drawn)
     head = Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(_WIDTH, _HEIGHT, label)
     return head + _legend(title, drawn) + Markup("").join(parts) + Markup("</svg>")
@@ -70,7 +71,7 @@ def _span(values: Sequence[float]) -> tuple[float, float]:
     return (low, high) if high > low else (low - 0.5 * (abs(low) or 1), low + 0.5 * (abs(low) or 1))
 
 
-def _ticks(span: tuple[float, float], about: int) -> list[float]:
+def ticks(span: tuple[float, float], about: int) -> list[float]:
     """Round numbers inside a span, about so many."""
     raw = (span[1] - span[0]) / about
     power = 10.0 ** floor(log10(raw))
@@ -88,20 +89,20 @@ def _y(value: float, span: tuple[float, float]) -> float:
     return _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * share
 
 
-def _axes(across: tuple[float, float], up: tuple[float, float], tick: Callable[[float], str]) -> Markup:
+def _axes(across: tuple[float, float], up: tuple[float, float], tick: Callable[[float], str], unit: str) -> Markup:
     """Grid lines with their numbers."""
     parts = []
-    for value in _ticks(up, 5):
+    for value in ticks(up, 5):
         y = round(_y(value, up), 1)
         parts.append(
             Markup('<line class="rule" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(_LEFT, _WIDTH - _RIGHT, y, y)
             + Markup('<text x="{}" y="{}" text-anchor="end">{}</text>').format(_LEFT - 7, y + 4, tick(value))
         )
-    for value in _ticks(across, 5):
+    for value in ticks(across, 5):
         x = round(_x(value, across), 1)
         parts.append(Markup('<text x="{}" y="{}" text-anchor="middle">{}</text>').format(x, _HEIGHT - 14, plain(value)))
-    caption = Markup('<text class="unit" x="{}" y="{}" text-anchor="end">steps</text>')
-    return Markup("").join(parts) + caption.format(_WIDTH - _RIGHT, _HEIGHT - 1)
+    caption = Markup('<text class="unit" x="{}" y="{}" text-anchor="end">{}</text>')
+    return Markup("").join(parts) + caption.format(_WIDTH - _RIGHT, _HEIGHT - 1, unit)
 
 
 def _line(

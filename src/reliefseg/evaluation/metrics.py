@@ -77,7 +77,7 @@ class SplitEvaluation:
 
         `confusion` is pooled over the scenes, rows true; means are over the classes that occur in the truth,
         the others are in `classes_without_truth`. `per_scene` has the same for each scene alone, means over
-        the classes of its own truth.
+        the classes of its own truth, and the counts of outline pixels by class that `boundary_f1` comes from.
         """
         counts = dict(sorted(self.scenes.items()))
         pooled, names = _pooled(list(counts.values()), len(self.classes)), self.classes.names
@@ -90,7 +90,7 @@ class SplitEvaluation:
                 **original_figures(pooled.squares, names),
                 "trivial": trivial_figures(pooled.squares, names),
             },
-            "per_scene": {scene: _block(one, names) for scene, one in counts.items()},
+            "per_scene": {scene: {**_block(one, names), "outlines": _outlines(one)} for scene, one in counts.items()},
         }
 
     def _refuse_known(self, scenes: Collection[str]) -> None:
@@ -120,6 +120,11 @@ def _pooled(scenes: list[SceneCounts], classes: int) -> SceneCounts:
         add_boundaries([one.boundaries for one in scenes], classes),
         join_squares([one.squares for one in scenes], classes),
     )
+
+
+def _outlines(counts: SceneCounts) -> dict[str, list[int]]:
+    """`BoundaryCounts` as plain numbers: runs are compared by them."""
+    return {name: pixels.tolist() for name, pixels in counts.boundaries._asdict().items()}
 
 
 def _block(counts: SceneCounts, names: tuple[str, ...]) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def render(run: RunFiles) -> str:
         ],
     }
     pictures = embed_all(album.wanted)
-    return _template().render(**context, **_words(run, split), run=run, split=split, pictures=pictures)
+    return page_template("report.html").render(**context, **_words(run, split), run=run, split=split, pictures=pictures)
 
 
 def hero_scene(split: SplitFiles) -> str | None:
@@ -75,7 +75,8 @@ def hero_scene(split: SplitFiles) -> str | None:
     return ordered[(len(ordered) - 1) // 2] if ordered else None
 
 
-def _template() -> Any:
+def page_template(name: str) -> Any:
+    """One of our pages, ready to be filled."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -84,7 +85,7 @@ def _template() -> Any:
         lstrip_blocks=True,
     )
     environment.filters |= {"share": sections.share_text, "duration": sections.duration}
-    return environment.get_template("report.html")
+    return environment.get_template(name)
 
 
 def _words(run: RunFiles, split: SplitFiles | None) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from torch import nn
 from reliefseg.depth import DepthSettings
 from reliefseg.errors import InputError
 from reliefseg.export.tensors import write_tensors
-from reliefseg.networks import STAGES, U2Net
+from reliefseg.networks import Generator, build_generator
 from reliefseg.raster import ClassSpec, ClassTable, explain
 from reliefseg.raster.files import whole_folder
 from reliefseg.tiles import Normalisation
@@ -76,9 +76,9 @@ class ModelSpec(BaseModel):
         """Mean and deviation of the bands."""
         return Normalisation(self.mean, self.std)
 
-    def build_network(self) -> U2Net:
+    def build_network(self) -> Generator:
         """The network with untrained weights."""
-        return U2Net(self.inputs, len(self.classes), STAGES[self.network])
+        return build_generator(self.network, self.inputs, len(self.classes))
 
 
 def save_bundle(folder: Path, spec: ModelSpec, network: nn.Module) -> None:
@@ -101,7 +101,7 @@ def bundle_hash(folder: Path) -> str:
     return state.hexdigest()
 
 
-def load_bundle(folder: Path) -> tuple[ModelSpec, U2Net]:
+def load_bundle(folder: Path) -> tuple[ModelSpec, Generator]:
     """The bundle in FOLDER, or in FOLDER/model for a run; InputError where it is missing, altered or too new."""
     folder = bundle_folder(folder)
     try:

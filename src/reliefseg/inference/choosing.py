@@ -16,7 +16,7 @@ from reliefseg.export import ModelSpec
 from reliefseg.hardware import pick_precision
 from reliefseg.inference.engines import Engine, TorchEngine
 from reliefseg.inference.onnx_engines import OnnxRuntimeEngine, OpenVinoEngine
-from reliefseg.networks import U2Net
+from reliefseg.networks import Generator
 
 EngineName = Literal["auto", "torch", "openvino", "onnxruntime"]
 AGREEMENT = 0.999
@@ -36,7 +36,7 @@ class EngineMaker(NamedTuple):
     """What engines are made of."""
 
     spec: ModelSpec
-    network: U2Net
+    network: Generator
     device: torch.device
     batch: int
 

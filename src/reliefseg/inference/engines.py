@@ -13,7 +13,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from reliefseg.export import ModelSpec
 from reliefseg.hardware import placed
-from reliefseg.networks import U2Net
+from reliefseg.networks import Generator
 from reliefseg.networks.u2net import ConvBlock
 
 
@@ -58,7 +58,7 @@ class KeptProbabilities(nn.Module):
 class FusedMap(nn.Module):
     """U²-Net's fused map alone, batch norm folded into the convolutions before it."""
 
-    def __init__(self, network: U2Net):
+    def __init__(self, network: Generator):
         super().__init__()
         self.network = copy.deepcopy(network).float().cpu().eval()
         for block in [m for m in self.network.modules() if isinstance(m, ConvBlock)]:
@@ -77,7 +77,7 @@ class TorchEngine:
     and nothing waits for the slowest core after every layer.
     """
 
-    def __init__(self, spec: ModelSpec, network: U2Net, device: torch.device | str, precision: torch.dtype):
+    def __init__(self, spec: ModelSpec, network: Generator, device: torch.device | str, precision: torch.dtype):
         self.device, self.precision = torch.device(device), precision
         folded = placed(FusedMap(network), self.device).to(precision)
         self._network = KeptProbabilities(folded, spec.loss, spec.margin)

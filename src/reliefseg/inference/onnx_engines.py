@@ -12,13 +12,13 @@ from jaxtyping import Float32
 from reliefseg.export import ModelSpec
 from reliefseg.export.onnx import to_onnx
 from reliefseg.inference.engines import FusedMap, KeptProbabilities
-from reliefseg.networks import U2Net
+from reliefseg.networks import Generator
 
 Windows = Float32[np.ndarray, "n bands window window"]
 Probabilities = Float32[np.ndarray, "n classes keep keep"]
 
 
-def _as_onnx(spec: ModelSpec, network: U2Net) -> bytes:
+def _as_onnx(spec: ModelSpec, network: Generator) -> bytes:
     return to_onnx(KeptProbabilities(FusedMap(network), spec.loss, spec.margin), spec.inputs, spec.window)
 
 
@@ -28,7 +28,7 @@ class OpenVinoEngine:
     Windows are computed in batches of just `batch`; a smaller one is filled up with zeros.
     """
 
-    def __init__(self, spec: ModelSpec, network: U2Net, precision: str, batch: int):
+    def __init__(self, spec: ModelSpec, network: Generator, precision: str, batch: int):
         import openvino
 
         self.name, self.workers, self._batch = f"openvino-{precision}", torch.get_num_threads(), batch
@@ -60,7 +60,7 @@ class OpenVinoEngine:
 class OnnxRuntimeEngine:
     """ONNX Runtime in float32; every worker computes with one thread."""
 
-    def __init__(self, spec: ModelSpec, network: U2Net):
+    def __init__(self, spec: ModelSpec, network: Generator):
         import onnxruntime
 
         self.name, self.workers = "onnxruntime-float32", torch.get_num_threads()

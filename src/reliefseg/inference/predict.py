@@ -17,7 +17,7 @@ from reliefseg.inference.engines import TorchEngine
 from reliefseg.inference.plan import Piece, Plan
 from reliefseg.inference.source import ArraySource
 from reliefseg.inference.store import MemoryStore
-from reliefseg.networks import U2Net
+from reliefseg.networks import Generator
 from reliefseg.raster import IGNORE_INDEX, Scene, Window
 from reliefseg.tiles import SceneArrays
 from reliefseg.tiles.loading import read_scene
@@ -29,7 +29,7 @@ class ScenePredictor:
     def __init__(
         self,
         spec: ModelSpec,
-        network: U2Net,
+        network: Generator,
         device: torch.device | str = "cpu",
         *,
         batch: int = 4,

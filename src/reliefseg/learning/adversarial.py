@@ -95,7 +95,7 @@ def supervised_losses(
 ) -> dict[str, Float[Tensor, ""]]:
     """Supervised loss of the fused map and the sum over the six side outputs. Source: Qin et al. 2020, eq. 1."""
     losses = {"fused": supervised_loss(output.fused, labels, weights.kind)}
-    if weights.sides:
+    if weights.sides and output.sides:
         sides = [supervised_loss(side, labels, weights.kind) for side in output.sides]
         losses["sides"] = torch.stack(sides).sum()
     return losses

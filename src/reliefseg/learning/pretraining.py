@@ -29,7 +29,7 @@ from reliefseg.learning.processes import over_all, share_of
 from reliefseg.learning.run_folder import Log
 from reliefseg.learning.settings import PretrainSettings
 from reliefseg.learning.synced import bare, joint_player
-from reliefseg.networks import TileHead, U2Net
+from reliefseg.networks import Generator, TileHead
 from reliefseg.tiles import Boxes, SceneBank, Stream, jittered, turned, uniforms
 
 
@@ -48,7 +48,7 @@ class LabelledTiles:
 class TileClassifier(nn.Module):
     """U²-Net's encoder with the tile head on its deepest map."""
 
-    def __init__(self, generator: U2Net, classes: int):
+    def __init__(self, generator: Generator, classes: int):
         super().__init__()
         self.generator = generator
         self.head = TileHead(generator.deepest_channels, classes)
@@ -59,7 +59,7 @@ class TileClassifier(nn.Module):
 
     def encoder_parameters(self) -> list[nn.Parameter]:
         """What pretraining moves: the encoder's and the head's weights."""
-        return [p for n, p in self.named_parameters() if n.startswith(("head.", "generator.encoder."))]
+        return [*self.generator.encoder.parameters(), *self.head.parameters()]
 
 
 def labelled_batch(
@@ -88,7 +88,7 @@ class Pretraining:
     phase = "pretrain"
     score = "mean_average_precision"
 
-    def __init__(self, generator: U2Net, classes: int, settings: PretrainSettings, fabric: Fabric, seed: int):
+    def __init__(self, generator: Generator, classes: int, settings: PretrainSettings, fabric: Fabric, seed: int):
         self.settings, self.fabric, self.classes = settings, fabric, classes
         self.steps, self.batch, self.validations = settings.steps, settings.batch, settings.validations
         with torch.random.fork_rng():
@@ -120,7 +120,7 @@ class Pretraining:
         """The classifier."""
         return self.classifier.network
 
-    def finish(self, generator: U2Net) -> None:
+    def finish(self, generator: Generator) -> None:
         """Leaves the best encoder in the generator (without validation the last), free to move; the head is dropped."""
         if self.best.weights:
             restore_network(generator, "generator", self.best.weights)
@@ -148,7 +148,7 @@ class Pretraining:
 
 
 def pretrain(
-    generator: U2Net,
+    generator: Generator,
     tiles: LabelledTiles,
     held_out: LabelledTiles | None,
     settings: PretrainSettings,

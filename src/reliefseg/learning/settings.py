@@ -55,7 +55,7 @@ class LossSettings(BaseModel):
     fused: float = Field(1.0, ge=0)
     """Supervised loss of the fused map."""
     sides: float = Field(1.0, ge=0)
-    """Supervised loss of each of the six side outputs (deep supervision)."""
+    """Supervised loss of each of the six side outputs (deep supervision); a plain U-Net has none."""
     l1: float = Field(1.0, ge=0)
     """L1 between fused probabilities and one-hot labels."""
     adversarial: float = Field(0.1, ge=0)

@@ -33,7 +33,7 @@ from reliefseg.learning.processes import share_of
 from reliefseg.learning.run_folder import Log
 from reliefseg.learning.settings import TrainSettings
 from reliefseg.learning.synced import bare, joint_player, shares_of_pixels
-from reliefseg.networks import PatchDiscriminator, U2Net
+from reliefseg.networks import Generator, PatchDiscriminator, recompute_stages
 from reliefseg.tiles import SceneBank, TileBatch
 
 
@@ -43,12 +43,15 @@ class Training:
     phase = "train"
     score = "mean_iou"
 
-    def __init__(self, generator: U2Net, bands: int, classes: int, settings: TrainSettings, fabric: Fabric, seed: int):
+    def __init__(
+        self, generator: Generator, bands: int, classes: int, settings: TrainSettings, fabric: Fabric, seed: int
+    ):
         self.settings, self.fabric, self.bands = settings, fabric, bands
         self.steps, self.batch, self.validations = settings.steps, settings.tiles_a_step, settings.validations
         generator = placed(generator, fabric.device)
         self.average = AveragedNetwork(generator, settings.average)
-        generator.recomputes = settings.checkpoint_gradients
+        if settings.checkpoint_gradients:
+            recompute_stages(generator)
         if settings.compile:
             generator.compile(dynamic=False)
         optimiser = build_optimiser(generator.parameters(), settings.optimiser)
@@ -79,11 +82,11 @@ class Training:
         shares = shares_of_pixels(batches, self.fabric)
         return accumulated_step(self.generator, self.discriminator, batches, self.settings.loss, shares)
 
-    def candidate(self) -> U2Net:
+    def candidate(self) -> Generator:
         """The averaged network."""
         return self.average.network
 
-    def result(self) -> U2Net:
+    def result(self) -> Generator:
         """The best averaged network on validation; without validation that of the last step."""
         network = copy.deepcopy(self.average.network)
         if self.best.weights:
@@ -121,7 +124,7 @@ class Training:
             refuse_large_batch("train.batch", self.settings.batch, learn_from, networks, self.bands, size, self.fabric)
 
 
-def train(training: Training, bank: SceneBank, checkpoints: Path, log: Log, seed: int, hooks: Hooks) -> U2Net:
+def train(training: Training, bank: SceneBank, checkpoints: Path, log: Log, seed: int, hooks: Hooks) -> Generator:
     """Runs from the newest checkpoint (or the start) to the last step; returns the network to use."""
     minutes = training.settings.checkpoint_minutes
     learn(training, lambda step: training.step(bank, seed, step), checkpoints, log, hooks, minutes)

@@ -13,6 +13,7 @@ from reliefseg.raster.labels import LabelValues, Reading, list_counts, list_labe
 from reliefseg.raster.opening import Header, read_header
 from reliefseg.raster.polygons import is_polygons
 from reliefseg.raster.proposal import Proposal
+from reliefseg.raster.protocols import PROTOCOLS, init_protocol
 from reliefseg.raster.scene import Scene, SceneFiles, open_scene
 from reliefseg.raster.tile_labels import TileLabel
 from reliefseg.raster.writers import new_class_map, new_raster, write_class_map, write_raster
@@ -20,6 +21,7 @@ from reliefseg.raster.writers import new_class_map, new_raster, write_class_map,
 __all__ = [
     "FILE_NAME",
     "IGNORE_INDEX",
+    "PROTOCOLS",
     "SPLITS",
     "CheckReport",
     "ClassSpec",
@@ -43,6 +45,7 @@ __all__ = [
     "default_cache",
     "explain",
     "init_dataset",
+    "init_protocol",
     "is_polygons",
     "list_counts",
     "list_label_values",

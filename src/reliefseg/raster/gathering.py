@@ -43,7 +43,7 @@ class Findings:
 def look_around(root: Path) -> Findings:
     """All files that may matter; links that lead nowhere and names that cannot be written down are told."""
     found = Findings(root)
-    for path in _walk(root):
+    for path in walk(root):
         suffix = path.suffix.lower()
         tables = read_tile_table(root / path) if suffix == ".csv" else None
         if suffix not in (*RASTER_SUFFIXES, *POLYGON_SUFFIXES) and tables is None:
@@ -57,7 +57,7 @@ def look_around(root: Path) -> Findings:
     return found
 
 
-def _walk(root: Path) -> Iterator[PurePosixPath]:
+def walk(root: Path) -> Iterator[PurePosixPath]:
     """Files below a folder in order, hidden ones left out, linked folders included (each once)."""
     seen: set[str] = set()
     for base, folders, files in os.walk(root, followlinks=True):

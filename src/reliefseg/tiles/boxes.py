@@ -144,8 +144,13 @@ def _cell_counts(labels: UInt8[np.ndarray, "h w"], classes: int) -> Int64[np.nda
 def draw_boxes(layout: BoxLayout, settings: TileSettings, seed: int, step: int, count: int) -> Boxes:
     """`count` boxes for one step: random centre far enough from the border, the same random factor in x and y.
 
-    A box that does not fit is shrunk to the scene. Boxes with too little labelled area are drawn again.
+    A box that does not fit is shrunk to the scene. Boxes with too little labelled area are drawn again. Where the
+    settings say so, they are those of a grid.
     """
+    if settings.centres == "grid":
+        grid = grid_boxes(layout, settings)
+        drawn = grid[(uniforms(seed, Stream.BOXES, step, count, 1)[:, 0] * len(grid)).astype(np.int64)]
+        return turned(drawn, seed, step) if settings.turns else drawn
     u = uniforms(seed, Stream.BOXES, step, count, ATTEMPTS * 6).reshape(count * ATTEMPTS, 6)
     candidates = _boxes_from(layout, settings, u)
     share = layout.valid_share(candidates).reshape(count, ATTEMPTS)
@@ -153,6 +158,22 @@ def draw_boxes(layout: BoxLayout, settings: TileSettings, seed: int, step: int, 
     chosen = np.where(enough.any(axis=1), enough.argmax(axis=1), share.argmax(axis=1))
     boxes = candidates[np.arange(count) * ATTEMPTS + chosen]
     return turned(boxes, seed, step) if settings.turns else boxes
+
+
+def grid_boxes(layout: BoxLayout, settings: TileSettings) -> Boxes:
+    """Boxes side by side from each scene's top-left corner, without those labelled too little, if others are left."""
+    corners = [
+        (scene, row * side, col * side, side)
+        for scene, (height, width) in enumerate(layout.sizes)
+        for side in [min(settings.box_side / layout.relative_gsd[scene], height, width)]
+        for row in range(int(height / side + 1e-9))
+        for col in range(int(width / side + 1e-9))
+    ]
+    scene, top, left, side = np.array(corners, dtype=np.float64).T
+    no = np.zeros(len(scene), dtype=bool)
+    boxes = Boxes(scene.astype(np.int64), top, left, side, side, no, no, no)
+    enough = layout.valid_share(boxes) >= settings.min_valid
+    return boxes[enough] if enough.any() else boxes
 
 
 def _boxes_from(layout: BoxLayout, settings: TileSettings, u: Float64[np.ndarray, "n 6"]) -> Boxes:

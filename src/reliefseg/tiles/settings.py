@@ -21,6 +21,9 @@ class TileSettings(BaseModel):
     """Height and width of a tile, network pixels."""
     box: float | None = Field(None, gt=0)
     """Side of a box of factor 1 in pixels of the scene; None: the tile size. `size / box` is the working scale."""
+    centres: Literal["random", "grid"] = "random"
+    """`grid`: boxes of factor 1 side by side from each scene's top-left corner, one as often as another, as if the
+    scenes had been cut up beforehand; needs `box_factor = [1, 1]`."""
     box_factor: tuple[Positive, Positive] = (0.6, 1.6)
     """The random factor is log-uniform between these two; equal values draw boxes of one size."""
     box_balance: float = Field(0.0, ge=0, le=1)
@@ -40,6 +43,8 @@ class TileSettings(BaseModel):
     def _factor_is_ordered(self) -> TileSettings:
         if self.box_factor[0] > self.box_factor[1]:
             raise ValueError(f"box_factor must be [smallest, largest], found {list(self.box_factor)}")
+        if self.centres == "grid" and self.box_factor != (1.0, 1.0):
+            raise ValueError(f"centres = 'grid' needs box_factor [1, 1], found {list(self.box_factor)}")
         return self
 
     @property

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float32, UInt8
 
 from reliefseg.config import Settings, read_settings
 from reliefseg.errors import InputError
@@ -14,20 +17,44 @@ from reliefseg.evaluation import SplitEvaluation
 from reliefseg.evaluation.pictures import PanelTile, class_panels, photograph, scene_picture
 from reliefseg.inference import ScenePredictor
 from reliefseg.learning import RunLog, held
-from reliefseg.raster import Dataset, Scene
+from reliefseg.raster import IGNORE_INDEX, ClassTable, Dataset, Scene
 from reliefseg.raster.files import write_json
+from reliefseg.tiles import SceneArrays
 from reliefseg.workflow.models import load_model
 from reliefseg.workflow.preparing import depth_rasters
 from reliefseg.workflow.saying import SILENT, Sayer
 
 
+class Shown(NamedTuple):
+    """A scene as it was read, and what the model makes of it."""
+
+    scene: Scene
+    arrays: SceneArrays
+    probabilities: Float32[np.ndarray, "classes h w"]
+    predicted: UInt8[np.ndarray, "h w"]
+    table: ClassTable
+
+
+Show = Callable[[Shown, Path], None]
+"""Draws what was seen of a scene into the folder of its split."""
+
+
 def evaluate(run: Path, dataset: Dataset, split: str = "test", *, say: Sayer = SILENT) -> dict[str, Any]:
     """Scores a run's model on whole scenes of a split; writes `evaluation/<split>/` and returns its metrics.
 
-    This is the only function that reads a test split; how often it did so for this run is in the metrics as
-    `readings`. InputError: no such split, scenes without labels, bands or classes that are not the model's.
+    This and `measure` alone read a test split; how often they did so for this run is in the metrics as `readings`.
+    InputError: no such split, scenes without labels, bands or classes that are not the model's.
     """
-    scenes = _labelled_scenes(dataset, split)
+    return _evaluated(run, dataset, split, _draw, say)
+
+
+def measure(run: Path, dataset: Dataset, split: str, *, say: Sayer = SILENT) -> dict[str, Any]:
+    """As `evaluate`, without pictures."""
+    return _evaluated(run, dataset, split, lambda shown, folder: None, say)
+
+
+def _evaluated(run: Path, dataset: Dataset, split: str, show: Show, say: Sayer) -> dict[str, Any]:
+    scenes = labelled_scenes(dataset, split)
     with held(run):
         model = load_model(run)
         _refuse_other_classes(model.predictor, dataset)
@@ -37,7 +64,7 @@ def evaluate(run: Path, dataset: Dataset, split: str = "test", *, say: Sayer = S
         tally = SplitEvaluation(dataset.classes)
         with say.progress(f"evaluating on {split}") as tick:
             for i, scene in enumerate(scenes):
-                _evaluate_scene(model.predictor, scene, depth.get(scene.name), tally, folder)
+                _evaluate_scene(model.predictor, scene, depth.get(scene.name), tally, show, folder)
                 tick(i + 1, len(scenes))
         seconds = time.monotonic() - began
         readings = _readings(folder) + 1
@@ -49,7 +76,8 @@ def evaluate(run: Path, dataset: Dataset, split: str = "test", *, say: Sayer = S
     return metrics
 
 
-def _labelled_scenes(dataset: Dataset, split: str) -> Sequence[Scene]:
+def labelled_scenes(dataset: Dataset, split: str) -> Sequence[Scene]:
+    """The scenes of a split that a map can be compared with; InputError where there are none or labels are missing."""
     scenes = dataset.split(split) if split in dataset.splits else []
     if not scenes:
         stated = ", ".join(dataset.splits) or "none"
@@ -60,6 +88,15 @@ def _labelled_scenes(dataset: Dataset, split: str) -> Sequence[Scene]:
     return scenes
 
 
+def refuse_unscored(dataset: Dataset, split: str) -> None:
+    """InputError where nothing could be scored on a split: as `labelled_scenes`, or all labels are ignored."""
+    if all((scene.read_labels() == IGNORE_INDEX).all() for scene in labelled_scenes(dataset, split)):
+        raise InputError(
+            f"data set {dataset.name}: no pixel of split {split} has a class, all its labels are ignored; nothing can "
+            "be scored on it. Label one of its scenes, or name others"
+        )
+
+
 def _refuse_other_classes(predictor: ScenePredictor, dataset: Dataset) -> None:
     mine, theirs = predictor.spec.class_table.names, dataset.classes.names
     if mine != theirs:
@@ -67,14 +104,18 @@ def _refuse_other_classes(predictor: ScenePredictor, dataset: Dataset) -> None:
 
 
 def _evaluate_scene(
-    predictor: ScenePredictor, scene: Scene, depth: Path | None, tally: SplitEvaluation, folder: Path
+    predictor: ScenePredictor, scene: Scene, depth: Path | None, tally: SplitEvaluation, show: Show, folder: Path
 ) -> None:
     arrays = predictor.read(scene, depth, with_labels=True)
     probabilities = predictor.probabilities(arrays)
     predicted = predictor.most_probable(probabilities, arrays)
     tally.add(scene.name, arrays.labels, predicted)
+    show(Shown(scene, arrays, probabilities, predicted, predictor.spec.class_table), folder)
+
+
+def _draw(shown: Shown, folder: Path) -> None:
+    scene, arrays, probabilities, predicted, table = shown
     photo = photograph(scene.read_bands(), scene.bands, arrays.valid)
-    table = predictor.spec.class_table
     scene_picture(folder / "pictures" / f"{scene.name}.png", photo, arrays.depth, arrays.labels, predicted, table)
     panel = PanelTile(scene.name, photo, probabilities, arrays.labels)
     class_panels(folder / "panels" / f"{scene.name}.png", [panel], table)

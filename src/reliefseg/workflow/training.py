@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,13 +12,16 @@ from safetensors.torch import load_file
 
 from reliefseg import learning
 from reliefseg.config import Settings, read_settings, to_toml
+from reliefseg.depth import DepthSettings, photo_bands
+from reliefseg.depth.builtin import open_builtin
+from reliefseg.depth.heights import load_heights
 from reliefseg.errors import InputError
 from reliefseg.export import save_bundle, write_tensors
 from reliefseg.hardware import describe, pick_device, pick_precision, use_processor
 from reliefseg.learning import Hooks, Log, NoLog, RunLog, Training, held, seconds_per_step
 from reliefseg.learning.processes import Processes, agreed, gather, refuse_uneven, start
 from reliefseg.learning.run_folder import unless_full
-from reliefseg.networks import STAGES, U2Net, load_official
+from reliefseg.networks import Generator, PackedU2Net, U2Net, build_generator, load_official, load_relief
 from reliefseg.raster import Dataset
 from reliefseg.raster.files import whole_file, write_json, write_text
 from reliefseg.workflow.preparing import Preparation, make_training_depth, prepare
@@ -179,13 +182,15 @@ def _told(log: Log, say: Sayer) -> Callable[[str], None]:
     return tell
 
 
-def _pretrained(prepared: Preparation, run: Path, fabric: Fabric, log: Log, say: Sayer) -> U2Net:
+def _pretrained(prepared: Preparation, run: Path, fabric: Fabric, log: Log, say: Sayer) -> Generator:
     """The generator, its encoder pretrained where there are tile labels (or taken from an earlier pretraining)."""
     settings, spec = prepared.settings, prepared.spec
     torch.manual_seed(settings.seed)
-    generator = U2Net(spec.inputs, len(spec.classes), STAGES[spec.network])
+    generator = build_generator(spec.network, spec.inputs, len(spec.classes))
     if settings.network.weights is not None:
         _start_from_official(generator, Path(settings.network.weights), log)
+    if isinstance(generator, PackedU2Net) and settings.network.init == "builtin":
+        _start_from_depth(generator, spec.bands, settings.depth, log)
     if prepared.tiles is None:
         return generator
     if agreed(fabric, (run / ENCODER).exists):
@@ -203,7 +208,9 @@ def _pretrained(prepared: Preparation, run: Path, fabric: Fabric, log: Log, say:
     return generator
 
 
-def _start_from_official(generator: U2Net, path: Path, log: Log) -> None:
+def _start_from_official(generator: Generator, path: Path, log: Log) -> None:
+    if not isinstance(generator, U2Net):
+        raise InputError("setting network.weights: official weights are those of u2net and u2net-small; leave it out")
     try:
         dropped = load_official(generator, load_file(path))
     except (OSError, ValueError) as error:
@@ -211,7 +218,15 @@ def _start_from_official(generator: U2Net, path: Path, log: Log) -> None:
     log.note(f"Started from {path.name}; dropped by name: {', '.join(dropped) or 'nothing'}.")
 
 
-def _trained(prepared: Preparation, generator: U2Net, run: Path, fabric: Fabric, log: Log, say: Sayer) -> U2Net:
+def _start_from_depth(generator: PackedU2Net, bands: Sequence[str], depth: DepthSettings, log: Log) -> None:
+    file = open_builtin(depth).file
+    shown = photo_bands(bands) if bands else ()
+    load_relief(generator, load_heights(file)[0].body.state_dict(), shown)
+    seen = ", ".join(bands[i] for i in shown) or "no image band"
+    log.note(f"Started from the depth network {file.name}, which sees {seen}.")
+
+
+def _trained(prepared: Preparation, generator: Generator, run: Path, fabric: Fabric, log: Log, say: Sayer) -> Generator:
     settings, spec = prepared.settings, prepared.spec
     training = Training(generator, spec.inputs, len(spec.classes), settings.train, fabric, settings.seed)
     training.refuse_large_batch(settings.tiles.size)
@@ -235,11 +250,11 @@ def _trained(prepared: Preparation, generator: U2Net, run: Path, fabric: Fabric,
 
 def _shower(
     prepared: Preparation, run: Path, fabric: Fabric, tell: Callable[[str], None]
-) -> Callable[[U2Net, int], None]:
+) -> Callable[[Generator, int], None]:
     """Draws progress pictures in the first process; a full disk leaves one out."""
     draw = panel_maker(prepared, run)
 
-    def show(network: U2Net, percent: int) -> None:
+    def show(network: Generator, percent: int) -> None:
         with unless_full(lambda error: tell(f"The disk is full: no picture of the progress at {percent} %.")):
             if fabric.is_global_zero:
                 draw(network, percent)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,17 +16,17 @@ from reliefseg.evaluation.pictures import PanelTile, class_panels, photograph
 from reliefseg.hardware import pick_precision
 from reliefseg.inference import ScenePredictor
 from reliefseg.learning.processes import over_all
-from reliefseg.networks import U2Net
+from reliefseg.networks import Generator
 from reliefseg.raster import Window
 from reliefseg.tiles import SceneArrays
 from reliefseg.workflow.preparing import Preparation
 
 
-def validator(prepared: Preparation, fabric: Fabric) -> Callable[[U2Net], dict[str, Any]]:
+def validator(prepared: Preparation, fabric: Fabric) -> Callable[[Generator], dict[str, Any]]:
     """Scores a network on whole validation scenes; the processes share them out and add up their confusion matrices."""
     names = prepared.spec.class_table.names
 
-    def validate(network: U2Net) -> dict[str, Any]:
+    def validate(network: Generator) -> dict[str, Any]:
         predictor = predictor_of(prepared, network)
         total = np.zeros((len(names), len(names)), dtype=np.int64)
         for scene in prepared.validation[fabric.global_rank :: fabric.world_size]:
@@ -38,7 +38,7 @@ def validator(prepared: Preparation, fabric: Fabric) -> Callable[[U2Net], dict[s
     return validate
 
 
-def predictor_of(prepared: Preparation, network: U2Net) -> ScenePredictor:
+def predictor_of(prepared: Preparation, network: Generator) -> ScenePredictor:
     """A predictor that computes as training does."""
     settings = prepared.settings
     device = prepared.pixels.device
@@ -51,22 +51,29 @@ def predictor_of(prepared: Preparation, network: U2Net) -> ScenePredictor:
     )
 
 
-def panel_maker(prepared: Preparation, run: Path) -> Callable[[U2Net, int], None]:
+def panel_maker(prepared: Preparation, run: Path) -> Callable[[Generator, int], None]:
     """Draws the same four validation tiles, whatever the percentage: the middles of four scenes."""
     table = prepared.spec.class_table
     chosen = prepared.validation[:: max(1, len(prepared.validation) // 4)][:4]
     side = round(prepared.settings.tiles.box_side)
     tiles = [(scene.name, _middle(scene.arrays, side)) for scene in chosen]
 
-    def show(network: U2Net, percent: int) -> None:
+    def show(network: Generator, percent: int) -> None:
         predictor = predictor_of(prepared, network)
         panels = [
-            PanelTile(name, photograph(t.bands, prepared.spec.bands, t.valid), predictor.probabilities(t), t.labels)
+            PanelTile(name, photograph(*_looks(t, prepared.spec.bands), t.valid), predictor.probabilities(t), t.labels)
             for name, t in tiles
         ]
         class_panels(run / "progress" / f"{percent:03d}.png", panels, table)
 
     return show
+
+
+def _looks(arrays: SceneArrays, names: Sequence[str]) -> tuple[np.ndarray, Sequence[str]]:
+    """What to show of a tile: its image bands, or depth where networks see that alone."""
+    if arrays.depth is None or names:
+        return arrays.bands, names
+    return arrays.depth[None], ("depth",)
 
 
 def _middle(arrays: SceneArrays, side: int) -> SceneArrays:

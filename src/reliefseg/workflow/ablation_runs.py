@@ -1,0 +1,134 @@
+"""The runs of an ablation: each is done once, kept, and done again only where what was asked of it changed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reliefseg.config import Settings
+from reliefseg.raster import Dataset
+from reliefseg.raster.files import write_json
+from reliefseg.workflow.evaluating import measure
+from reliefseg.workflow.saying import Sayer, Tick, in_words
+from reliefseg.workflow.training import train
+
+LEARNING = ("pretraining", "training and validation")
+"""Parts of a run's time that count where runs are held against each other at equal time."""
+PARTS = 1000
+"""Progress is told in so many parts a run."""
+_ASKED = "asked.json"
+
+Metrics = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run: its name, what it learns from, how, and where."""
+
+    name: str
+    dataset: Dataset
+    settings: Settings
+    folder: Path
+    split: str
+
+    @property
+    def metrics_file(self) -> Path:
+        """There once the run is finished."""
+        return self.folder / "evaluation" / self.split / "metrics.json"
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """Everything the run's weights depend on, as far as we know it."""
+        data = self.dataset
+        return {
+            "settings": self.settings.model_dump(mode="json"),
+            "data_set": {
+                "name": data.name,
+                "bands": list(data.bands),
+                "classes": list(data.classes.names),
+                "splits": {name: list(scenes) for name, scenes in data.splits.items() if name != "test"},
+                "tile_labels": None if data.tile_rule is None else data.tile_rule.model_dump(mode="json"),
+            },
+        }
+
+    def state(self) -> str:
+        """`new`, `begun`, `done`, or `other`: what lies in the folder was asked something else."""
+        if not self.folder.exists():
+            return "new"
+        if _read(self.folder / _ASKED) != self.asked:
+            return "other"
+        return "done" if self.metrics_file.exists() else "begun"
+
+
+def finish(jobs: Sequence[Job], say: Sayer) -> dict[str, Metrics]:
+    """Does what is left of the jobs and returns the metrics of all by name; each finished run is kept as it is."""
+    left = [job for job in jobs if job.state() != "done"]
+    if len(left) < len(jobs):
+        say.note(f"{len(jobs) - len(left)} of {len(jobs)} runs are done already and kept")
+    with say.progress("runs") as tick:
+        for number, job in enumerate(left):
+            began = time.monotonic()
+            _do(job, say, _Within(tick, number, len(left)))
+            score = json.loads(job.metrics_file.read_text(encoding="utf-8"))["mean_iou"]
+            told = "undefined" if score is None else f"{100 * score:.1f}"
+            passed = in_words(time.monotonic() - began)
+            say.note(f"run {number + 1} of {len(left)}, {job.name}: mean IoU {told}, {passed}")
+    return {job.name: json.loads(job.metrics_file.read_text(encoding="utf-8")) for job in jobs}
+
+
+def _do(job: Job, say: Sayer, within: Sayer) -> None:
+    state = job.state()
+    if state == "other":
+        say.note(f"{job.name}: settings or data changed since it was run: it is done again")
+        shutil.rmtree(job.folder)
+    write_json(job.folder / _ASKED, job.asked)
+    if not (job.folder / "model").exists():
+        train(job.dataset, job.folder, job.settings, resume=(job.folder / "config.toml").exists(), say=within)
+    measure(job.folder, job.dataset, job.split, say=within)
+    shutil.rmtree(job.folder / "checkpoints", ignore_errors=True)
+
+
+def learning_seconds(folder: Path) -> dict[str, float]:
+    """How long the parts of learning took a finished run."""
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    timings = [line for line in lines if line["event"] == "timing"]
+    return {part: sum(one["seconds"] for one in timings if one["part"] == part) for part in LEARNING}
+
+
+def classes_not_shown(folder: Path) -> list[str]:
+    """Classes of which a run's pixel-labelled scenes have no pixel: it cannot learn them."""
+    data = json.loads((folder / "data.json").read_text(encoding="utf-8"))
+    return [one["name"] for one in data["classes"] if not one["labelled_pixels"]]
+
+
+@dataclass
+class _Within:
+    """Passes the progress of one run on as part of that of all; its notes are in its own log."""
+
+    tick: Tick
+    number: int
+    runs: int
+
+    def note(self, text: str) -> None:
+        """Stays with the run."""
+
+    @contextmanager
+    def progress(self, title: str) -> Iterator[Tick]:
+        """Training is what takes long."""
+        yield self._training if title == "training" else lambda done, of: None
+
+    def _training(self, done: int, of: int) -> None:
+        self.tick(PARTS * self.number + PARTS * done // of, PARTS * self.runs)
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
