@@ -20,6 +20,7 @@ import torch
 from reliefseg.depth import DepthSettings
 from reliefseg.export import BundleClass, ModelSpec, save_bundle
 from reliefseg.inference import predict as in_memory
+from reliefseg.inference.choosing import EngineMaker
 from reliefseg.raster.opening import quiet_georeferencing
 from reliefseg.workflow import predicting
 
@@ -78,7 +79,7 @@ def measure(folder, side):
     torch.manual_seed(0)
     save_bundle(folder / "model", SPEC, SPEC.build_network())
     in_memory.TorchEngine = StandIn
-    predicting.EngineMaker.open = lambda self, name: StandIn()
+    EngineMaker.open = lambda self, name: StandIn()
     predicting.load_model(folder / "model")
     loaded = peak_mb()
     scene, out = write_scene(folder, side), folder / f"out_{side}"
