@@ -5,13 +5,13 @@ import signal
 from pathlib import Path
 
 import pytest
-from test_predicting import contents, save_model, write_scene
 
 from reliefseg.cli import run as command
 from reliefseg.errors import InputError
 from reliefseg.inference import on_ray
 from reliefseg.inference.store import FolderStore
 from reliefseg.workflow import predict
+from test_predicting import contents, save_model, write_scene
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from reliefseg.inference.computing import Computed, Computing, Workers, first_wi
 from reliefseg.inference.kit import Kit
 from reliefseg.inference.layout import Layout
 from reliefseg.inference.plan import Piece, Plan
-from reliefseg.inference.results import Wanted, write_results
+from reliefseg.inference.results import Wanted, why_no_areas, write_results
 from reliefseg.inference.source import FileSource
 from reliefseg.inference.work import Recipe, WorkFolder, source_hash
 from reliefseg.raster import Scene
@@ -124,6 +124,8 @@ def _begin(work: SceneWork, classes: int, shard: Shard, say: Sayer) -> list[Piec
     if len(missing) < len(plan.pieces):
         say.note(f"{name}: going on; {len(plan.pieces) - len(missing)} of {len(plan.pieces)} pieces are finished")
     folder.refuse_small_disk(plan, classes)
+    if reason := why_no_areas(work.scene.grid):
+        say.note(f"{name}: {reason}, or state --gsd METRES")
     if missing and (advice := work.layout.advice(work.scene.image, plan)):
         say.note(f"{name}: {advice}")
     numbers = {piece.number for piece in missing}
