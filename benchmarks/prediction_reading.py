@@ -14,9 +14,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-import rasterio
-import rasterio.shutil
 
+import stand_in
 from reliefseg.inference.computing import Computed, Job, Workers
 from reliefseg.inference.layout import Layout, reads
 from reliefseg.inference.plan import Plan
@@ -25,10 +24,10 @@ from reliefseg.raster import ClassSpec, ClassTable, open_scene
 from reliefseg.raster.opening import quiet_georeferencing
 from reliefseg.tiles import Normalisation
 
-BANDS = ("nir", "red", "green", "blue")
+BANDS = stand_in.SPEC.bands
 LAYOUTS = {
-    "strips": {"blockysize": 1, "interleave": "pixel"},
-    "strips, band by band": {"blockysize": 1, "interleave": "band"},
+    "strips": {"tiled": False, "blockysize": 1, "interleave": "pixel"},
+    "strips, band by band": {"tiled": False, "blockysize": 1, "interleave": "band"},
     "tiles of 512": {"tiled": True, "blockxsize": 512, "blockysize": 512, "interleave": "pixel"},
     "tiles of 4096": {"tiled": True, "blockxsize": 4096, "blockysize": 4096, "interleave": "pixel"},
 }
@@ -46,16 +45,6 @@ class Reading(Job):
     def compute(self, piece, read):
         read(reads(self.plan, piece))
         return Computed(None, np.ones((piece.core.height, piece.core.width), bool), 0)
-
-
-def write_scene(path, side, layout):
-    rng = np.random.default_rng(0)
-    profile = {"height": side, "width": side, "count": len(BANDS), "dtype": "uint8", "compress": "deflate", "zlevel": 1}
-    with quiet_georeferencing(), rasterio.open(path, "w", **profile, **layout) as file:
-        for row in range(0, side, 4096):
-            rows = min(4096, side - row)
-            pixels = rng.integers(1, 255, (len(BANDS), rows // 4, side // 4), dtype=np.uint8).repeat(4, 1).repeat(4, 2)
-            file.write(pixels, window=((row, row + rows), (0, side)))
 
 
 def bytes_read():
@@ -88,7 +77,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "scene.tif"
         for name, layout in LAYOUTS.items():
-            write_scene(path, arguments.side, layout)
+            with quiet_georeferencing():
+                stand_in.write_scene(path, arguments.side, **layout)
             for more in ([], ["--own-handles"]):
                 print(f"{name}{', a handle a thread in the order of pieces' if more else ''}: ", end="", flush=True)
                 subprocess.run([sys.executable, __file__, "--one", path, *more], check=True)
