@@ -1,10 +1,10 @@
 """Peak memory of prediction on a large scene and on one a quarter its size.
 
-    python benchmarks/prediction_memory.py [--side 30000] [--folder FOLDER] [--plain]
+    python benchmarks/prediction_memory.py [--side 30000] [--folder FOLDER] [--plain] [--real]
 
 The scene is a VRT that shows one small generated file again and again; the network is a stand-in of one convolution.
 Each size is predicted in a process of its own, for peak memory belongs to a process. `--plain` leaves out the
-georeferencing.
+georeferencing, `--real` takes the small U²-Net instead.
 """
 
 import argparse
@@ -52,10 +52,11 @@ def peak_mb():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def measure(folder, side, where):
+def measure(folder, side, where, network):
     """Predicts one scene; prints megabytes after loading, at the peak, and the tally."""
     stand_in.save_model(folder / "model")
-    stand_in.take_the_place_of_networks()
+    if network == "stand-in":
+        stand_in.take_the_place_of_networks()
     load_model(folder / "model")
     loaded = peak_mb()
     scene, out = write_scene(folder, side, where), folder / f"out_{side}"
@@ -71,13 +72,16 @@ def main():
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--plain", action="store_true")
+    parser.add_argument("--real", action="store_true")
     arguments = parser.parse_args()
     if arguments.one:
-        return measure(arguments.folder, arguments.side, "" if arguments.plain else WHERE)
+        return measure(
+            arguments.folder, arguments.side, "" if arguments.plain else WHERE, "real" if arguments.real else "stand-in"
+        )
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         for side in (arguments.side // 2, arguments.side):
             call = [sys.executable, __file__, "--one", "--side", str(side), "--folder", folder]
-            subprocess.run(call + ["--plain"] * arguments.plain, check=True)
+            subprocess.run(call + ["--plain"] * arguments.plain + ["--real"] * arguments.real, check=True)
 
 
 if __name__ == "__main__":

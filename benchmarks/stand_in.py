@@ -33,10 +33,10 @@ class StandIn:
         return self.convolution(torch.from_numpy(windows))[:, :, keep, keep].softmax(dim=1).numpy()
 
 
-def save_model(folder):
+def save_model(folder, spec=SPEC):
     """A bundle of the small network with random weights."""
     torch.manual_seed(0)
-    save_bundle(folder, SPEC, SPEC.build_network())
+    save_bundle(folder, spec, spec.build_network())
 
 
 def take_the_place_of_networks():
