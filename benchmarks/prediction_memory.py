@@ -60,9 +60,11 @@ def measure(folder, side, where, network):
     load_model(folder / "model")
     loaded = peak_mb()
     scene, out = write_scene(folder, side, where), folder / f"out_{side}"
-    (tally,) = predict(folder / "model", [scene], out, engine="torch")
+    (tally,) = predict(folder / "model", [scene], out, engine="auto" if network == "real" else "torch")
     print(
-        f"{side}: {loaded:.0f} MB after loading, {peak_mb():.0f} MB at the peak, {tally['seconds']:.0f} s", flush=True
+        f"{side}: {loaded:.0f} MB after loading, {peak_mb():.0f} MB at the peak, {tally['seconds']:.0f} s, "
+        f"{tally['engine']}",
+        flush=True,
     )
 
 
