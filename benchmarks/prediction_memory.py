@@ -1,9 +1,10 @@
 """Peak memory of prediction on a large scene and on one a quarter its size.
 
-    python benchmarks/prediction_memory.py [--side 30000] [--folder FOLDER]
+    python benchmarks/prediction_memory.py [--side 30000] [--folder FOLDER] [--plain] [--real]
 
 The scene is a VRT that shows one small generated file again and again; the network is a stand-in of one convolution.
-Each size is predicted in a process of its own, for peak memory belongs to a process.
+Each size is predicted in a process of its own, for peak memory belongs to a process. `--plain` leaves out the
+georeferencing, `--real` takes the small U²-Net instead.
 """
 
 import argparse
@@ -15,39 +16,17 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
-import torch
 
-from reliefseg.depth import DepthSettings
-from reliefseg.export import BundleClass, ModelSpec, save_bundle
-from reliefseg.inference import predict as in_memory
+import stand_in
 from reliefseg.raster.opening import quiet_georeferencing
-from reliefseg.workflow import predicting
+from reliefseg.workflow import load_model, predict
+from stand_in import BANDS
 
-TILE, BANDS, CLASSES = 1000, 4, 6
-SPEC = ModelSpec(
-    network="u2net-small", bands=tuple("nrgb"), scene_bands=tuple("nrgb"), loss="softmax",
-    classes=tuple(BundleClass(name=f"class {i}", color=(40 * i, 9, 9)) for i in range(CLASSES)),
-    mean=(128.0,) * BANDS, std=(60.0,) * BANDS, working_scale=1.0, reference_gsd=None, window=256, margin=16,
-    depth=DepthSettings(source="none"),
-)  # fmt: skip
+TILE = 1000
+WHERE = "<SRS>EPSG:32632</SRS><GeoTransform>300000,0.1,0,5000000,0,-0.1</GeoTransform>"
 
 
-class StandIn:
-    """One convolution and softmax."""
-
-    name, workers = "torch-float32", 2
-
-    def __init__(self, *_):
-        torch.manual_seed(0)
-        self.convolution = torch.nn.Conv2d(BANDS, CLASSES, 3, padding=1)
-
-    @torch.inference_mode()
-    def __call__(self, windows):
-        keep = slice(SPEC.margin, SPEC.window - SPEC.margin)
-        return self.convolution(torch.from_numpy(windows))[:, :, keep, keep].softmax(dim=1).numpy()
-
-
-def write_scene(folder, side):
+def write_scene(folder, side, where):
     """A VRT of `side` × `side` pixels made of one file."""
     tile = folder / "tile.tif"
     pixels = np.random.default_rng(0).integers(1, 255, (BANDS, TILE // 8, TILE // 8), dtype=np.uint8)
@@ -65,7 +44,7 @@ def write_scene(folder, side):
         ]  # fmt: skip
         bands.append(f'<VRTRasterBand dataType="Byte" band="{band}">{"".join(parts)}</VRTRasterBand>')
     path = folder / f"scene_{side}.vrt"
-    path.write_text(f'<VRTDataset rasterXSize="{side}" rasterYSize="{side}">{"".join(bands)}</VRTDataset>')
+    path.write_text(f'<VRTDataset rasterXSize="{side}" rasterYSize="{side}">{where}{"".join(bands)}</VRTDataset>')
     return path
 
 
@@ -73,18 +52,19 @@ def peak_mb():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def measure(folder, side):
+def measure(folder, side, where, network):
     """Predicts one scene; prints megabytes after loading, at the peak, and the tally."""
-    torch.manual_seed(0)
-    save_bundle(folder / "model", SPEC, SPEC.build_network())
-    in_memory.TorchEngine = StandIn
-    predicting.EngineMaker.open = lambda self, name: StandIn()
-    predicting.load_model(folder / "model")
+    stand_in.save_model(folder / "model")
+    if network == "stand-in":
+        stand_in.take_the_place_of_networks()
+    load_model(folder / "model")
     loaded = peak_mb()
-    scene, out = write_scene(folder, side), folder / f"out_{side}"
-    (tally,) = predicting.predict(folder / "model", [scene], out, engine="torch")
+    scene, out = write_scene(folder, side, where), folder / f"out_{side}"
+    (tally,) = predict(folder / "model", [scene], out, engine="auto" if network == "real" else "torch")
     print(
-        f"{side}: {loaded:.0f} MB after loading, {peak_mb():.0f} MB at the peak, {tally['seconds']:.0f} s", flush=True
+        f"{side}: {loaded:.0f} MB after loading, {peak_mb():.0f} MB at the peak, {tally['seconds']:.0f} s, "
+        f"{tally['engine']}",
+        flush=True,
     )
 
 
@@ -93,13 +73,17 @@ def main():
     parser.add_argument("--side", type=int, default=30000)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--plain", action="store_true")
+    parser.add_argument("--real", action="store_true")
     arguments = parser.parse_args()
     if arguments.one:
-        return measure(arguments.folder, arguments.side)
+        return measure(
+            arguments.folder, arguments.side, "" if arguments.plain else WHERE, "real" if arguments.real else "stand-in"
+        )
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         for side in (arguments.side // 2, arguments.side):
             call = [sys.executable, __file__, "--one", "--side", str(side), "--folder", folder]
-            subprocess.run(call, check=True)
+            subprocess.run(call + ["--plain"] * arguments.plain + ["--real"] * arguments.real, check=True)
 
 
 if __name__ == "__main__":

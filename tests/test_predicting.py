@@ -1,6 +1,8 @@
 """Whole scenes from and to disk: interruptions, shards, other models and sources, damaged files."""
 
+import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -11,8 +13,10 @@ import pytest
 import rasterio
 import torch
 from affine import Affine
+from rich.console import Console
 
 from reliefseg.cli import run as command
+from reliefseg.cli.common import Teller
 from reliefseg.depth import DepthSettings
 from reliefseg.errors import InputError
 from reliefseg.export import BundleClass, ModelSpec, save_bundle
@@ -256,10 +260,13 @@ def test_without_georeferencing_it_works_too(model, tmp_path):
     notes = Notes()
     (tally,) = predict(model, [plain], tmp_path / "out", say=notes)
     assert notes.said("does not say how large its pixels are")
+    assert notes.said("plain: areas in m² are unknown: the scene has no CRS")
     with quiet_georeferencing(), rasterio.open(tally["files"]["classes"]) as found:
         assert found.crs is None
-    (stated,) = predict(model, [plain], tmp_path / "stated", gsd=0.2)
+    stated_notes = Notes()
+    (stated,) = predict(model, [plain], tmp_path / "stated", gsd=0.2, say=stated_notes)
     assert stated["windows"] > tally["windows"]
+    assert not stated_notes.said("areas in m²")
 
 
 def test_a_scene_that_ends_early_is_one_message_that_says_where(model, tmp_path, capsys):
@@ -327,3 +334,17 @@ def test_scenes_are_read_through_gdals_virtual_file_systems(model, scene, tmp_pa
     (tally,) = predict(model, find_scenes([inside]), tmp_path / "out")
     (plain,) = predict(model, [scene], tmp_path / "plain")
     assert Path(tally["files"]["classes"]).read_bytes() == Path(plain["files"]["classes"]).read_bytes()
+
+
+def test_progress_tells_megapixels_a_second_and_time_left(capsys):
+    with Teller(quiet=False).progress("city, megapixels") as tick:
+        tick(300, 1000)
+    assert re.search(r"city, megapixels: 300 of 1,000, \S+ a second, 0 s, 0 s left", capsys.readouterr().err)
+
+
+def test_so_does_the_bar_on_a_terminal():
+    teller, drawn = Teller(quiet=False), io.StringIO()
+    teller.console = Console(file=drawn, force_terminal=True, width=120)
+    with teller.progress("city, megapixels") as tick:
+        tick(300, 1000)
+    assert re.search(r"city, megapixels.*300/1000.* a second.*left:", drawn.getvalue())

@@ -63,12 +63,15 @@ class Teller:
             yield self._lines(title)
             return
         columns = (
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-            TextColumn("left:"), TimeRemainingColumn(),
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(), TextColumn("left:"), TimeRemainingColumn(),
         )  # fmt: skip
+        began = time.monotonic()
         with Progress(*columns, console=self.console, transient=True) as bar:
-            task = bar.add_task(title, total=None)
-            yield lambda done, of: bar.update(task, completed=done, total=of)
+            task = bar.add_task(title, total=None, rate="")
+            yield lambda done, of: bar.update(
+                task, completed=done, total=of, rate=_rate(done, time.monotonic() - began)
+            )
 
     def _lines(self, title: str) -> Tick:
         began, told = time.monotonic(), 0
@@ -81,11 +84,15 @@ class Teller:
                 passed = time.monotonic() - began
                 left = passed / done * (of - done)
                 self.note(
-                    f"{title}: {done:,} of {of:,}, {in_words(passed)}"
+                    f"{title}: {done:,} of {of:,}, {_rate(done, passed)}, {in_words(passed)}"
                     + (f", {in_words(left)} left" if done < of else "")
                 )
 
         return tick
+
+
+def _rate(done: int, seconds: float) -> str:
+    return f"{done / max(seconds, 1e-3):.3g} a second"
 
 
 def settings_for(preset: str | None, config: Path | None, assign: list[str] | None, teller: Teller) -> Settings:

@@ -62,6 +62,7 @@ def predict(
     above_ground: AboveGround = False,
     gsd: Gsd = None,
     shard: Annotated[str | None, typer.Option("--shard", help="I/N: compute part I of N; then merge.")] = None,
+    ray: Annotated[str | None, typer.Option("--ray", help="Address of a Ray cluster that computes; or auto.")] = None,
     cache: Cache = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -70,7 +71,7 @@ def predict(
     tallies = workflow.predict(
         run, workflow.find_scenes(scenes), out, workflow.Wanted(uncertainty, probabilities, polygons),
         engine=engine,
-        shard=_shard(shard), heights=_height_files(heights, ground, above_ground), gsd=gsd, cache=cache,
+        shard=_shard(shard), ray=ray, heights=_height_files(heights, ground, above_ground), gsd=gsd, cache=cache,
         say=Teller(quiet),
     )  # fmt: skip
     _tell(as_json, tallies)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import NamedTuple
+from contextlib import AbstractContextManager, contextmanager
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -34,13 +34,40 @@ class Computed(NamedTuple):
     windows: int
 
 
+Compute = Callable[[Piece], Computed]
+"""Computes one piece."""
+
+
+@runtime_checkable
+class Computing(Protocol):
+    """Whoever computes pieces of a scene."""
+
+    @property
+    def workers(self) -> int:
+        """How many threads should ask for pieces at once."""
+
+    def begun(self) -> AbstractContextManager[Compute]:
+        """For one thread, for as long as the context lasts."""
+
+
 class Job(NamedTuple):
-    """All it takes to compute any piece of a scene."""
+    """All it takes to compute any piece of a scene in this process."""
 
     plan: Plan
     source: Source
     engine: Engine
     normalisation: Normalisation
+
+    @property
+    def workers(self) -> int:
+        """As many as the engine wants."""
+        return self.engine.workers
+
+    @contextmanager
+    def begun(self) -> Iterator[Compute]:
+        """See `Computing`."""
+        with self.source.opened() as read:
+            yield lambda piece: self.compute(piece, read)
 
     def compute(self, piece: Piece, read: Read) -> Computed:
         """One piece, from nothing but the source."""
@@ -98,9 +125,9 @@ def first_windows(
 
 
 class Workers:
-    """Threads that compute pieces in order while others wait for them, or do something else."""
+    """Threads that have pieces computed in order while others wait for them, or do something else."""
 
-    def __init__(self, job: Job, pieces: Iterable[Piece], keep: Callable[[Piece, Computed], None]):
+    def __init__(self, job: Computing, pieces: Iterable[Piece], keep: Callable[[Piece, Computed], None]):
         self._job, self._keep, self._todo = job, keep, list(pieces)
         self._done: dict[int, Future[None]] = {piece.number: Future() for piece in self._todo}
         self._lock, self._stopped = threading.Lock(), threading.Event()
@@ -108,7 +135,7 @@ class Workers:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Lets them work; they stop, each after its piece, when the context ends."""
-        count = max(1, min(self._job.engine.workers, len(self._todo)))
+        count = max(1, min(self._job.workers, len(self._todo)))
         with one_thread_each(), ThreadPoolExecutor(count) as pool:
             try:
                 for _ in range(count):
@@ -129,9 +156,9 @@ class Workers:
 
     def _work(self) -> None:
         try:
-            with self._job.source.opened() as read:
+            with self._job.begun() as compute:
                 while (piece := self._next()) is not None:
-                    self._keep(piece, self._job.compute(piece, read))
+                    self._keep(piece, compute(piece))
                     self._finish(piece)
         except BaseException as error:
             self._fail(error)

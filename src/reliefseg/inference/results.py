@@ -64,11 +64,17 @@ def write_results(
     return paths
 
 
-def _ground(grid: Grid) -> GroundArea | None:
+def why_no_areas(grid: Grid) -> str | None:
+    """Why areas in m² will be left empty; None where they are known."""
     try:
-        return measure_ground(grid)
-    except InputError:
-        return None
+        measure_ground(grid)
+    except InputError as error:
+        return str(error)
+    return None
+
+
+def _ground(grid: Grid) -> GroundArea | None:
+    return None if why_no_areas(grid) else measure_ground(grid)
 
 
 def _write_rasters(

@@ -113,8 +113,8 @@ class WorkFolder:
         free = shutil.disk_usage(self.out).free
         if needed > free:
             raise InputError(
-                f"{self.out}: the disk is too full for scene {self.scene}: {needed / 1e9:.1f} GB are needed for "
-                f"finished pieces and results, {free / 1e9:.1f} GB are free; make room or choose another place with -o"
+                f"{self.out}: the disk is too full for scene {self.scene}: {needed / 1e6:,.1f} MB are needed for "
+                f"finished pieces and results, {free / 1e6:,.1f} MB are free; make room or choose another place with -o"
             )
 
 

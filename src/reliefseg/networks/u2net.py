@@ -121,7 +121,8 @@ def enlarged(x: Float[Tensor, "n c h w"], like: Float[Tensor, "n c2 h2 w2"]) -> 
     """
     if 3 * x.shape[2] > like.shape[2]:
         return resized(x, like)
-    down, across = (_bilinear(x.shape[axis], like.shape[axis], x) for axis in (2, 3))
+    # int: exported networks get the matrices as constants.
+    down, across = (_bilinear(int(x.shape[axis]), int(like.shape[axis]), x) for axis in (2, 3))
     return down @ x @ across.mT
 
 

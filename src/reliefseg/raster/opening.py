@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 import warnings
@@ -20,8 +21,11 @@ from rasterio.io import DatasetReader
 from reliefseg.errors import InputError
 from reliefseg.raster.grid import Grid, Window
 
-GDAL_OPTIONS = {"GDAL_CACHEMAX": 256, "GDAL_ERROR_ON_LIBJPEG_WARNING": "YES"}
-"""At most 256 MB of decoded blocks; a JPEG that ends early is an error, not grey pixels."""
+GDAL_OPTIONS = {"GDAL_ERROR_ON_LIBJPEG_WARNING": "YES"}
+"""A JPEG that ends early is an error, not grey pixels."""
+os.environ.setdefault("GDAL_CACHEMAX", "256")
+"""At most 256 MB of decoded blocks in a process, unless the environment says otherwise. Not an option for rasterio: it
+takes the number for bytes, and sets it anew, for all threads, wherever one opens a file."""
 
 _FILTERS = threading.Lock()  # the warning filters belong to the whole process
 

@@ -9,9 +9,10 @@ from reliefseg.workflow.evaluating import evaluate
 from reliefseg.workflow.finding import HeightFiles, find_scenes
 from reliefseg.workflow.label_curve import LabelCurve, label_curve
 from reliefseg.workflow.models import Model, load_model
-from reliefseg.workflow.predicting import Shard, merge, predict
+from reliefseg.workflow.predicting import merge, predict
 from reliefseg.workflow.preparing import make_depth_rasters
 from reliefseg.workflow.running import RunResult, refuse_errors, run_all
+from reliefseg.workflow.scene_work import Shard
 from reliefseg.workflow.training import pretrain, train
 
 __all__ = [

@@ -2,70 +2,24 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from reliefseg.depth import make_depth
 from reliefseg.errors import InputError
-from reliefseg.inference.assembly import Blocks
-from reliefseg.inference.choosing import EngineMaker, EngineName, fastest
-from reliefseg.inference.computing import Computed, Job, Workers, first_windows, one_thread_each
-from reliefseg.inference.engines import Engine
-from reliefseg.inference.plan import Piece, Plan
-from reliefseg.inference.results import Wanted, write_results
-from reliefseg.inference.source import FileSource
-from reliefseg.inference.work import Recipe, WorkFolder, source_hash
+from reliefseg.inference.choosing import EngineName
+from reliefseg.inference.kit import Kit
+from reliefseg.inference.on_ray import connected, on_cluster
+from reliefseg.inference.results import Wanted
 from reliefseg.raster import Scene, probe_folder
 from reliefseg.workflow.finding import HeightFiles, refuse_collisions
 from reliefseg.workflow.models import Model, load_model
-from reliefseg.workflow.saying import SILENT, Sayer, Tick, in_words
-from reliefseg.workflow.writing import finished_files, fresh_folder, hand_over
+from reliefseg.workflow.saying import SILENT, Sayer
+from reliefseg.workflow.scene_work import EVERYTHING, SceneWork, Shard, predict_scene, prepared
+from reliefseg.workflow.writing import finished_files
 
-
-class Shard(NamedTuple):
-    """Part `number` (from 1) of `of` parts of the work on every scene."""
-
-    number: int
-    of: int
-
-    def share(self, pieces: Sequence[Piece]) -> list[Piece]:
-        """This shard's pieces: neighbours, so that it reads one part of the scene."""
-        first, last = (len(pieces) * i // self.of for i in (self.number - 1, self.number))
-        return list(pieces[first:last])
-
-
-EVERYTHING = Shard(1, 1)
 USUAL = Wanted()
-
-
-@dataclass(frozen=True)
-class SceneWork:
-    """One scene about to be predicted."""
-
-    scene: Scene
-    plan: Plan
-    source: FileSource
-    folder: WorkFolder
-    wanted: Wanted
-
-    @property
-    def made_by(self) -> dict[str, Any]:
-        """What equal results are made by."""
-        return {"key": self.folder.recipe.key, "wanted": asdict(self.wanted)}
-
-    @property
-    def megapixels(self) -> float:
-        """Pixels of the scene, in millions."""
-        return self.plan.height * self.plan.width / 1e6
-
-    @property
-    def results(self) -> Path:
-        """Where the scene's files go."""
-        return self.folder.out / self.scene.name
 
 
 def predict(
@@ -76,6 +30,7 @@ def predict(
     *,
     engine: EngineName = "auto",
     shard: Shard = EVERYTHING,
+    ray: str | None = None,
     heights: HeightFiles | None = None,
     gsd: float | None = None,
     cache: Path | None = None,
@@ -85,12 +40,15 @@ def predict(
 
     Scenes are read, computed and written piece by piece. Finished pieces lie in `OUT/.reliefseg-<scene>/` until the
     scene is done: after an interruption the same call goes on from them, to the same bytes. A `shard` computes its
-    part and leaves the writing to `merge`. `gsd`, metres a pixel, is for scenes that do not say. All scenes are opened
-    before the first is computed, so that wrong ones are told at once.
+    part and leaves the writing to `merge`. The Ray cluster at the address `ray` computes pieces to the same bytes;
+    what a lost worker had to do is given to another. `gsd`, metres a pixel, is for scenes that do not say. All scenes
+    are opened before the first is computed, so that wrong ones are told at once.
     """
     model = load_model(run, cache=cache)
     opened = open_scenes(model, scenes, out, heights, gsd, say)
-    return [_predict_scene(model, _prepared(model, scene, out, wanted, engine, say), shard, say) for scene in opened]
+    with connected(ray) if ray else nullcontext():
+        works = (prepared(model, scene, out, wanted, engine, say) for scene in opened)
+        return [predict_scene(model, work, shard, on_cluster if ray else Kit.here, say) for work in works]
 
 
 def merge(
@@ -107,9 +65,9 @@ def merge(
 ) -> list[dict[str, Any]]:
     """Writes the results of scenes whose shards are all done; an InputError says which are not."""
     model = load_model(run, cache=cache)
-    works = [_prepared(model, s, out, wanted, engine, say) for s in open_scenes(model, scenes, out, heights, gsd, say)]
+    works = [prepared(model, s, out, wanted, engine, say) for s in open_scenes(model, scenes, out, heights, gsd, say)]
     refuse_unfinished(works)
-    return [_predict_scene(model, work, EVERYTHING, say) for work in works]
+    return [predict_scene(model, work, EVERYTHING, Kit.here, say) for work in works]
 
 
 def open_scenes(
@@ -146,101 +104,3 @@ def refuse_unfinished(works: Sequence[SceneWork]) -> None:
             )
     if faults:
         raise InputError(faults)
-
-
-def _prepared(model: Model, scene: Scene, out: Path, wanted: Wanted, engine: EngineName, say: Sayer) -> SceneWork:
-    """The scene's plan and work folder; its depth is made where it is not there yet."""
-    depth = None
-    if model.spec.uses_depth:
-        with say.progress(f"{scene.name}, depth") as tick:
-            depth = make_depth([scene], model.spec.depth, model.cache_for(scene), tick)[scene.name]
-    plan = model.plan(scene)
-    recipe = Recipe(model.hash, source_hash(scene, depth), asdict(plan), engine)
-    source = FileSource(scene, model.spec.bands, depth)
-    return SceneWork(scene, plan, source, WorkFolder(out, scene.name, recipe), wanted)
-
-
-def _predict_scene(model: Model, work: SceneWork, shard: Shard, say: Sayer) -> dict[str, Any]:
-    if files := finished_files(work.results, work.made_by):
-        say.note(f"{work.scene.name}: is there already, made by the same model from the same source")
-        return {"scene": work.scene.name, "megapixels": work.megapixels, "seconds": 0.0, "files": files}
-    began = time.monotonic()
-    todo = _begin(work, len(model.spec.classes), shard, say)
-    maker = EngineMaker(model.spec, model.predictor.network, model.predictor.device, work.plan.batch)
-    name = work.folder.begin(work.folder.engine() or _chosen(maker, model, work, say))
-    with ExitStack() as stack:
-        tick = stack.enter_context(say.progress(f"{work.scene.name}, megapixels"))
-        workers = _workers(model, work, maker.open(name), todo, tick)
-        stack.enter_context(workers.running())
-        if shard != EVERYTHING:
-            workers.wait_for_all()
-            return _tally(work, name, todo, time.monotonic() - began, {}, say)
-        blocks = Blocks(work.plan, work.folder.store, len(model.spec.classes), workers.wait)
-        growing = fresh_folder(work.folder.results)
-        paths = write_results(blocks, work.scene.grid, model.classes, growing, work.wanted, model.validation)
-    files = hand_over(paths, work.results, {**work.made_by, "engine": name})
-    tally = _tally(work, name, todo, time.monotonic() - began, files, say)
-    work.folder.remove()
-    return tally
-
-
-def _begin(work: SceneWork, classes: int, shard: Shard, say: Sayer) -> list[Piece]:
-    """The pieces to compute; says what is reused and what is not."""
-    folder, plan, name = work.folder, work.plan, work.scene.name
-    if shard == EVERYTHING:
-        if changed := folder.unlike():
-            say.note(f"{name}: unfinished work was made with another {' and '.join(changed)}; starting afresh")
-        folder.forget_others()
-    missing = folder.missing(plan)
-    if len(missing) < len(plan.pieces):
-        say.note(f"{name}: going on; {len(plan.pieces) - len(missing)} of {len(plan.pieces)} pieces are finished")
-    folder.refuse_small_disk(plan, classes)
-    numbers = {piece.number for piece in missing}
-    return [piece for piece in shard.share(plan.pieces) if piece.number in numbers]
-
-
-def _chosen(maker: EngineMaker, model: Model, work: SceneWork, say: Sayer) -> str:
-    """The engine asked for, or the fastest here that agrees with torch on the scene's first windows."""
-    asked = work.folder.recipe.engine
-    if asked != "auto" or len(maker.candidates()) == 1:
-        return maker.named("torch" if asked == "auto" else asked).name
-    windows = first_windows(work.plan, work.source, model.spec.normalisation)
-    if windows is None:
-        return maker.candidates()[0]
-    with one_thread_each():
-        choices = maker.tried(windows)
-    for choice in choices:
-        say.note(f"{choice.engine.name}: {choice.seconds:.2f} s, {choice.agreement:.2%} of the classes as with torch")
-    return fastest(choices).engine.name
-
-
-def _workers(model: Model, work: SceneWork, engine: Engine, todo: list[Piece], tick: Tick) -> Workers:
-    job = Job(work.plan, work.source, engine, model.spec.normalisation)
-    store, done = work.folder.store, [0]
-
-    def keep(piece: Piece, computed: Computed) -> None:
-        store.keep(piece, computed)
-        done[0] += piece.core.height * piece.core.width
-        tick(done[0] // 10**6, max(1, round(sum(p.core.height * p.core.width for p in todo) / 1e6)))
-
-    return Workers(job, todo, keep)
-
-
-def _tally(
-    work: SceneWork, engine: str, todo: list[Piece], seconds: float, files: dict[str, str], say: Sayer
-) -> dict[str, Any]:
-    """What was done in this call, in figures; said aloud too."""
-    store, plan = work.folder.store, work.plan
-    pixels = sum(p.core.height * p.core.width for p in todo)
-    windows = sum(store.windows(p) for p in todo)
-    planned = sum((p.rows[1] - p.rows[0]) * (p.cols[1] - p.cols[0]) for p in todo)
-    rate = pixels / 1e6 / seconds
-    say.note(
-        f"{work.scene.name}: {pixels / 1e6:,.1f} megapixels in {in_words(seconds)}, {rate:.2f} a second, with "
-        f"{engine}; {windows:,} windows computed, {planned - windows:,} without a valid pixel skipped"
-    )
-    return {
-        "scene": work.scene.name, "megapixels": pixels / 1e6, "seconds": round(seconds, 3),
-        "megapixels_per_second": rate, "engine": engine, "windows": windows, "windows_skipped": planned - windows,
-        "pieces": len(todo), "pieces_reused": len(plan.pieces) - len(todo), "files": files,
-    }  # fmt: skip

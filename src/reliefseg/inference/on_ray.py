@@ -1,0 +1,105 @@
+"""Pieces computed by the workers of a Ray cluster.
+
+Pieces go to the workers as Ray tasks and come back through Ray's object store, so that only the process that asked
+writes files. Workers need this package, the engine's, and the scene's files under the same paths or URLs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import lru_cache
+from importlib.util import find_spec
+from typing import Any
+
+from reliefseg.errors import InputError
+from reliefseg.hardware import use_processor
+from reliefseg.inference.computing import Compute, Computed
+from reliefseg.inference.kit import Kit
+from reliefseg.inference.plan import Piece
+
+RETRIES = 10
+"""How often a piece is given to another worker when the one that had it is lost."""
+AHEAD = 2
+"""Pieces asked for at once, for each that the cluster can compute at once: no worker waits for this process."""
+
+
+@contextmanager
+def connected(address: str) -> Iterator[None]:
+    """Joins a Ray cluster (`auto`: this machine's; `local`: started here), for as long as the context lasts."""
+    if find_spec("ray") is None:
+        raise InputError(f"--ray {address}: Ray is not installed here; pip install 'reliefseg[ray]'")
+    import ray
+
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise InputError(f"--ray {address}: no Ray cluster answers there ({_first_line(error)})") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+class RayJob:
+    """A scene computed by the cluster this process is connected to; one task computes one piece."""
+
+    def __init__(self, kit: Kit):
+        import ray
+
+        on_gpus = kit.maker.device.type == "cuda"
+        needs = {"num_gpus": 1} if on_gpus else {"num_cpus": 1}
+        self.workers = AHEAD * max(1, int(ray.cluster_resources().get("GPU" if on_gpus else "CPU", 1)))
+        self._task = ray.remote(max_retries=RETRIES, **needs)(_compute)
+        self._kit = ray.put(kit)
+
+    @contextmanager
+    def begun(self) -> Iterator[Compute]:
+        """See `Computing`."""
+        yield self._computed
+
+    def _computed(self, piece: Piece) -> Computed:
+        import ray
+
+        try:
+            return Computed(*ray.get(self._task.remote([self._kit], piece.number)))
+        except ray.exceptions.RayTaskError as error:
+            raise error.cause from None
+        except ray.exceptions.RayError as error:
+            raise InputError(
+                f"piece {piece.number} came back from no Ray worker ({_first_line(error)}); what is finished is kept"
+            ) from error
+
+
+@contextmanager
+def on_cluster(kit: Kit) -> Iterator[RayJob]:
+    """The kit's pieces computed by the cluster."""
+    yield RayJob(kit)
+
+
+def _compute(kit: list[Any], number: int) -> Computed:
+    """A Ray task: one piece. The kit is a reference in a list, which Ray leaves as it is."""
+    loaded = _Loaded.of(kit[0])
+    return loaded.job.compute(loaded.job.plan.pieces[number], loaded.read)
+
+
+class _Loaded:
+    """What a worker has ready for a scene. The source stays open: neighbouring pieces find its blocks decoded."""
+
+    def __init__(self, kit: Kit):
+        use_processor(threads=1)
+        self.job = kit.job(kit.source)
+        self._files = ExitStack()
+        self.read = self._files.enter_context(kit.source.opened())
+
+    @staticmethod
+    @lru_cache(maxsize=1)
+    def of(reference: Any) -> _Loaded:
+        """Made once a worker and scene."""
+        import ray
+
+        return _Loaded(ray.get(reference))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,93 @@
+"""Pieces computed by a Ray cluster on this machine: the same bytes, with workers killed too."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from reliefseg.cli import run as command
+from reliefseg.errors import InputError
+from reliefseg.inference import on_ray
+from reliefseg.inference.store import FolderStore
+from reliefseg.workflow import predict
+from test_predicting import contents, save_model, write_scene
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A model, a scene and what comes out without Ray."""
+    pytest.importorskip("ray", reason="ray is not installed here")
+    folder = tmp_path_factory.mktemp("ray")
+    save_model(folder / "model")
+    write_scene(folder / "city.tif")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("reliefseg.inference.plan.PIECE", 40)
+        predict(folder / "model", [folder / "city.tif"], folder / "plain", engine="torch")
+    return folder
+
+
+@pytest.fixture
+def small_pieces(monkeypatch):
+    """Pieces of few windows; the plan takes them along to the workers."""
+    monkeypatch.setattr("reliefseg.inference.plan.PIECE", 40)
+
+
+def workers_below(pid):
+    """Processes that compute pieces among the descendants of a process; Ray's own services are called otherwise."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            number, rest = stat.read_text().split(" (", 1)
+            name = (stat.parent / "cmdline").read_text()
+        except OSError:
+            continue
+        parents[int(number)] = (int(rest.rsplit(")", 1)[1].split()[1]), name)
+
+    def descends(number):
+        while number in parents and number != pid:
+            number = parents[number][0]
+        return number == pid
+
+    return [n for n, (_, name) in parents.items() if name.startswith("ray::_compute") and descends(n)]
+
+
+def test_workers_give_the_same_bytes_whether_they_live_or_are_killed(folder, monkeypatch, small_pieces):
+    kept, keep, killed = [], FolderStore.keep, []
+
+    def deadly(self, piece, computed):
+        keep(self, piece, computed)
+        kept.append(piece.number)
+        if len(kept) == 3:
+            killed.extend(workers_below(os.getpid()))
+            for worker in killed:
+                os.kill(worker, signal.SIGKILL)
+
+    monkeypatch.setattr(FolderStore, "keep", deadly)
+    (tally,) = predict(folder / "model", [folder / "city.tif"], folder / "out", engine="torch", ray="local")
+    assert killed
+    assert len(kept) == tally["pieces"] > 6
+    assert contents(folder / "out") == contents(folder / "plain")
+
+
+def test_a_fault_of_the_source_is_told_as_without_ray(folder, tmp_path, capsys):
+    scene = write_scene(tmp_path / "cut.tif", height=600, width=600)
+    content = scene.read_bytes()
+    scene.write_bytes(content[: len(content) // 2])
+    arguments = [str(folder / "model"), str(scene), "-o", str(tmp_path / "out"), "--engine", "torch", "--ray", "local"]
+    assert command(["predict", *arguments, "--quiet"]) == 2
+    said = capsys.readouterr().err
+    assert "does the file end early?" in said
+    assert "Traceback" not in said
+
+
+def test_an_address_where_nothing_answers_is_one_message(folder, capsys):
+    arguments = [str(folder / "model"), str(folder / "city.tif"), "-o", str(folder / "no"), "--ray", "auto"]
+    assert command(["predict", *arguments]) == 2
+    assert "--ray auto: no Ray cluster answers there" in capsys.readouterr().err
+
+
+def test_without_ray_it_is_said_what_to_install(monkeypatch):
+    monkeypatch.setattr(on_ray, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"pip install 'reliefseg\[ray\]'"), on_ray.connected("auto"):
+        pass
