@@ -28,7 +28,7 @@ class SceneArrays:
         """Of all of it: equal for equal scenes only."""
         found = hashlib.blake2b(f"{self.bands.dtype} {self.bands.shape} {self.relative_gsd}".encode(), digest_size=16)
         for part in (self.bands, self.valid, self.labels, self.depth):
-            found.update(b"none" if part is None else np.ascontiguousarray(part))
+            found.update(b"none" if part is None else np.ascontiguousarray(part).data)
         return found.hexdigest()
 
 

@@ -90,8 +90,8 @@ class FlatScenes:
         """Pixels laid out as outlined."""
         starts = [part.start for part in outline.parts()]
         heights, widths = zip(*outline.sizes, strict=True)
-        place = (torch.tensor(values, device=bands.device) for values in (starts, heights, widths))
-        return cls(bands, labels, *place, device)
+        start, height, width = (torch.tensor(values, device=bands.device) for values in (starts, heights, widths))
+        return cls(bands, labels, start, height, width, device)
 
     def computed_on(self, device: torch.device) -> FlatScenes:
         """The same pixels, where they are; what is drawn is computed on this device."""
