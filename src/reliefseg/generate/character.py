@@ -156,7 +156,7 @@ def draw_camera(rng: np.random.Generator) -> Camera:
         contrast=rng.uniform(0.7, 1.25),
         saturation=rng.uniform(0.6, 1.4),
         balance=tuple(np.exp(rng.normal(0, 0.04, 4)).tolist()),
-        blur=rng.uniform(0.4, 0.95),
+        blur=rng.uniform(0.55, 1.1),
         sharpening=max(0.0, rng.uniform(-0.8, 0.9)),
         noise=rng.uniform(0.5, 3.0),
     )

@@ -8,6 +8,7 @@ import numpy as np
 
 from reliefseg.generate.dense import container
 from reliefseg.generate.draft import Draft, Parcel, Plot, parcels
+from reliefseg.generate.gardens import lay_court, lay_gardens, lay_slabs
 from reliefseg.generate.objects import Roof
 from reliefseg.generate.roofs import STOREY_M, add_flat, add_pitched
 from reliefseg.generate.spectra import CROP_SHARES, CROPS, POOL, SAND, SOIL, Material
@@ -43,7 +44,9 @@ def tree_row(draft: Draft, line: Plot) -> None:
 
 def fill_farms(draft: Draft, plot: Plot) -> None:
     """Farmsteads: a house and barns about a yard, orchards and meadows behind."""
-    for parcel in parcels(draft.rng, plot, 28, 48):
+    cut = parcels(draft.rng, plot, 28, 48)
+    lay_gardens(draft, cut)
+    for parcel in cut:
         _farm(draft, parcel)
     draft.scatter_trees(plot, 45, 3.0)
 
@@ -78,7 +81,10 @@ def fill_compounds(draft: Draft, plot: Plot) -> None:
     """Flat-roofed houses of several boxes within walls, sandy yards, palms, a pool now and then."""
     rng = draft.rng
     least = rng.uniform(13, 24)
-    for parcel in parcels(rng, plot, least, 1.6 * least):
+    cut = parcels(rng, plot, least, 1.6 * least)
+    lay_gardens(draft, cut)
+    lay_slabs(draft, plot, 10)
+    for parcel in cut:
         if rng.random() < 0.9:
             _compound(draft, parcel)
     draft.scatter_trees(plot, 70, 1.9)
@@ -127,6 +133,7 @@ def fill_waste(draft: Draft, plot: Plot) -> None:
     for side in (-0.9, 0.9):
         ruts = ground.varied(rng, 0.2, 0.02)
         draft.add_surface(track.moved(0, side), min(plot.length, plot.depth) * 0.9, 0.6, Material.SAND, ruts)
+    lay_slabs(draft, plot, 4)
     for _ in range(rng.poisson(2)):
         container(draft, draft.streets.place(rng.uniform(plot.p0, plot.p1), rng.uniform(plot.q0, plot.q1)))
     if rng.random() < 0.3:
@@ -158,6 +165,8 @@ def fill_park(draft: Draft, plot: Plot) -> None:
     draft.add_paving(path.moved(0, plot.depth * rng.uniform(-0.2, 0.2), rng.normal(0, 0.15)), plot.length, 2.4)
     if rng.random() < 0.5:
         draft.add_paving(path.moved(plot.length * rng.uniform(-0.3, 0.3), 0, pi / 2), plot.depth, 2.0)
+    if rng.random() < 0.4:
+        lay_court(draft, draft.streets.place(rng.uniform(plot.p0, plot.p1), rng.uniform(plot.q0, plot.q1)))
     if rng.random() < 0.25:
         at = draft.streets.place(rng.uniform(plot.p0, plot.p1), rng.uniform(plot.q0, plot.q1))
         draft.add_blob(at, rng.uniform(10, 25), rng.uniform(8, 15), Material.WATER, draft.character.water)

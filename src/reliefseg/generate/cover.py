@@ -7,12 +7,13 @@ from math import pi
 import numpy as np
 from jaxtyping import Bool, Float32, Int16
 
-from reliefseg.generate.canvas import Canvas
+from reliefseg.generate.canvas import Canvas, Stencil
 from reliefseg.generate.character import Character
 from reliefseg.generate.looks import BlockKind
 from reliefseg.generate.noise import value_noise
+from reliefseg.generate.objects import Yard
 from reliefseg.generate.plan import Town
-from reliefseg.generate.spectra import PAINT, Material, Spectrum
+from reliefseg.generate.spectra import BRICK_PAVING, PAINT, Material, Spectrum
 from reliefseg.generate.streets import Lines, Nearest, StreetNet, nearest_line, tinted
 
 Plane = Float32[np.ndarray, "height width"]
@@ -51,11 +52,13 @@ def draw_ground(
 
 
 def cover_ground(canvas: Canvas, town: Town, character: Character) -> None:
-    """Draws what lies flat on the ground everywhere: the blocks' cover, then the streets over it."""
+    """Draws what lies flat on the ground everywhere: the blocks' cover, parcels of their own, the streets over both."""
     streets = town.streets
     p, q = streets.coordinates(*canvas.metres())
     across, along = nearest_line(streets.cross, p), nearest_line(streets.long, q)
     _cover_blocks(canvas, town, across.interval, along.interval, character)
+    for yard in town.plan.yards:
+        _lay_yard(canvas, yard, streets, p, q)
     np.copyto(across.distance, np.float32(1e6), where=streets.gone[across.line, along.interval])
     _lay_streets(canvas, streets, across, along, character)
     _mark_streets(canvas, streets, along, across, p, q)
@@ -85,6 +88,19 @@ def _cover_blocks(
         plane[:] = np.array(values, np.float32)[cover]
 
 
+def _lay_yard(canvas: Canvas, yard: Yard, streets: StreetNet, p: Plane, q: Plane) -> None:
+    """Covers all pixels within a yard's street coordinates."""
+    corners = [streets.place(at_p, at_q) for at_p in (yard.p0, yard.p1) for at_q in (yard.q0, yard.q1)]
+    bulge = 1 + 0.1 * max(yard.p1 - yard.p0, yard.q1 - yard.q0)
+    top, left = canvas.pixel(min(c.down for c in corners) - bulge, min(c.right for c in corners) - bulge)
+    bottom, right = canvas.pixel(max(c.down for c in corners) + bulge, max(c.right for c in corners) + bulge)
+    at = slice(top, bottom + 1), slice(left, right + 1)
+    half_p, half_q = (yard.p1 - yard.p0) / 2, (yard.q1 - yard.q0) / 2
+    stencil = Stencil(*at, p[at] - np.float32(yard.p0 + half_p), q[at] - np.float32(yard.q0 + half_q))
+    where = (np.abs(stencil.along) <= half_p) & (np.abs(stencil.across) <= half_q)
+    canvas.paint(stencil, where, yard.material, yard.spectrum)
+
+
 def _lay_streets(canvas: Canvas, streets: StreetNet, across: Nearest, along: Nearest, character: Character) -> None:
     """Pavements first, then carriageways, round at the corners: the long streets run on top."""
     families = ((streets.cross, across, 0), (streets.long, along, len(streets.cross.at)))
@@ -94,7 +110,9 @@ def _lay_streets(canvas: Canvas, streets: StreetNet, across: Nearest, along: Nea
     _fill(canvas, _union(edges[0], edges[1], CORNER_M), Material.ASPHALT, character.asphalt)
     for (lines, near, first), edge in zip(families, edges, strict=True):
         on_it = edge < 0
-        shades = [canvas.pick(tinted(character.asphalt, tint)) for tint in streets.tints[first : first + len(lines.at)]]
+        mine = slice(first, first + len(lines.at))
+        bricks = [character.asphalt.towards(BRICK_PAVING, share) for share in streets.bricks[mine]]
+        shades = [canvas.pick(tinted(cover, tint)) for cover, tint in zip(bricks, streets.tints[mine], strict=True)]
         chosen = near.line[on_it]
         worn = 1 + np.float32(WORN) * np.cos(near.distance[on_it] * np.float32(2 * pi / TRACK_M))
         for band, plane in enumerate(canvas.albedo):
@@ -120,7 +138,7 @@ def _mark_streets(canvas: Canvas, streets: StreetNet, near: Nearest, across: Nea
     _paint(canvas, rows[lines], cols[lines], min(1.0, 0.14 / canvas.gsd))
     if canvas.gsd < 0.4:
         zebra = (crossing > 1.5) & (crossing < 5) & (np.mod(q[at], 1.0) < 0.5)
-        zebra &= (across.line[at] * 7 + near.line[at] * 3) % 5 < 2
+        zebra &= (across.line[at] * 7 + near.line[at] * 3) % 5 < 1
         _paint(canvas, rows[zebra], cols[zebra], 0.9)
 
 

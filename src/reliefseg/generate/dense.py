@@ -7,6 +7,7 @@ from math import pi
 import numpy as np
 
 from reliefseg.generate.draft import Draft, Parcel, Plot
+from reliefseg.generate.gardens import lay_court, lay_slabs
 from reliefseg.generate.objects import Building, Patch, Roof
 from reliefseg.generate.roofs import STOREY_M, TILE_ROW_M, add_flat, add_pitched
 from reliefseg.generate.spectra import METAL_ROOFS, SHEET_STEEL, Material, Spectrum
@@ -72,6 +73,7 @@ def _court(draft: Draft, court: Plot) -> None:
     if rng.random() < 0.4:
         draft.add_surface(middle, court.length, court.depth, *draft.character.yard)
         draft.scatter_trees(court, 130, 2.8)
+    lay_slabs(draft, court, 40)
     for _ in range(rng.poisson(court.length * court.depth / 260)):
         size = min(rng.uniform(5, 14), court.length - 1), min(rng.uniform(4, 8), court.depth - 1)
         place = draft.streets.place(rng.uniform(court.p0, court.p1), rng.uniform(court.q0, court.q1))
@@ -94,6 +96,10 @@ def fill_slabs(draft: Draft, plot: Plot) -> None:
     for q in np.arange(plot.q0 + step_q / 2, plot.q1 - step_q / 3, step_q).tolist():
         for p in np.arange(plot.p0 + step_p / 2, plot.p1 - step_p / 3, step_p).tolist():
             _slab(draft, draft.streets.place(p, q).moved(0, 0, turned), size, storeys)
+    lay_slabs(draft, plot, 8)
+    if rng.random() < 0.35:
+        p, q = rng.uniform(plot.p0, plot.p1), rng.uniform(plot.q0, plot.q1)
+        lay_court(draft, draft.streets.place(p, q))
     if rng.random() < 0.8:
         car_park(draft, draft.streets.place((plot.p0 + plot.p1) / 2, plot.q1 - 8), min(plot.length - 8, 70))
     path = draft.streets.place((plot.p0 + plot.p1) / 2, (plot.q0 + plot.q1) / 2)
@@ -143,6 +149,7 @@ def stalls(draft: Draft, pose: Pose, length: float, taken: float) -> None:
 def fill_halls(draft: Draft, plot: Plot) -> None:
     """Large halls, rows of parking cars or containers beside them, a planted verge; the open ground is asphalt."""
     rng, at = draft.rng, plot.p0 + 3
+    lay_slabs(draft, plot, rng.uniform(5, 40))
     while plot.p1 - at > 22:
         length = min(rng.uniform(18, 75), plot.p1 - at - 4)
         width = plot.depth * rng.uniform(0.45, 0.85)
@@ -196,6 +203,7 @@ def fill_square(draft: Draft, plot: Plot) -> None:
     """A paved square with rows of trees and market stalls; at times a church or a hall in its middle."""
     rng = draft.rng
     middle = draft.streets.place((plot.p0 + plot.p1) / 2, (plot.q0 + plot.q1) / 2)
+    lay_slabs(draft, plot, 10)
     for p in np.arange(plot.p0 + 4, plot.p1 - 3, 8.0).tolist():
         for q in (plot.q0 + 3, plot.q1 - 3):
             draft.add_tree(draft.streets.place(p, q), 2.6)

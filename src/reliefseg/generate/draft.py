@@ -8,10 +8,13 @@ from typing import NamedTuple
 import numpy as np
 
 from reliefseg.generate.character import Character
-from reliefseg.generate.objects import Blob, Building, Car, Surface, TownPlan, Tree
+from reliefseg.generate.objects import Blob, Building, Car, Surface, TownPlan, Tree, Yard
 from reliefseg.generate.spectra import (
+    BRICK_PAVING,
     CAR_PAINT_SHARES,
     CAR_PAINTS,
+    CONCRETE,
+    DECKING,
     FLAT_ROOFS,
     GRASS_FRESH,
     LEAVES_AUTUMN,
@@ -19,6 +22,7 @@ from reliefseg.generate.spectra import (
     LEAVES_RED,
     NEEDLES,
     PAINT,
+    SLATE_PAVING,
     TILE_ROOFS,
     Material,
     Spectrum,
@@ -59,13 +63,18 @@ class Parcel(NamedTuple):
         """Metres along the street."""
         return self.p1 - self.p0
 
+    def piece(self, p0: float, p1: float, start: float, stop: float) -> Plot:
+        """The part from `p0` to `p1` along the street, from `start` to `stop` metres in from it."""
+        ends = self.front + self.into * start, self.front + self.into * stop
+        return Plot(p0, p1, min(ends), max(ends))
+
 
 class Draft:
     """A town plan being drawn: knows the scene's ways, drops what lies out of sight."""
 
     def __init__(self, rng: np.random.Generator, character: Character, streets: StreetNet, half_m: float):
         self.rng, self.character, self.streets, self.half_m = rng, character, streets, half_m
-        self.plan = TownPlan([], [], [], [], [])
+        self.plan = TownPlan([], [], [], [], [], [])
 
     def sees(self, pose: Pose, reach: float) -> bool:
         """Whether something of this reach can touch the square that is drawn."""
@@ -75,6 +84,11 @@ class Draft:
         """Whether any of a plot can touch the square that is drawn."""
         middle = self.streets.place((plot.p0 + plot.p1) / 2, (plot.q0 + plot.q1) / 2)
         return self.sees(middle, hypot(plot.length, plot.depth) / 2 + 15)
+
+    def add_yard(self, plot: Plot, material: Material, spectrum: Spectrum) -> None:
+        """Covers a plot's ground; streets and pavements run over it."""
+        if min(plot.length, plot.depth) > 0.2 and self.sees_plot(plot):
+            self.plan.yards.append(Yard(*plot, material, spectrum))
 
     def on(self, parcel: Parcel, p: float, inwards: float) -> Pose:
         """The pose at `p`, so many metres in from a parcel's front; its long axis along the street."""
@@ -134,12 +148,18 @@ class Draft:
         return self.character.leaves.towards(other, self.rng.beta(0.5, 1.6))
 
     def add_paving(self, pose: Pose, length: float, width: float) -> None:
-        """Adds a paved rectangle of the scene's own stones."""
-        self.add_surface(pose, length, width, Material.PAVING, self.character.paving.varied(self.rng, 0.1, 0.03))
+        """Adds a paved rectangle."""
+        self.add_surface(pose, length, width, Material.PAVING, self.stones())
 
     def add_line(self, pose: Pose, length: float) -> None:
         """Adds a painted line on the ground."""
         self.add_surface(pose, length, 0.25, Material.MARKING, self.character.asphalt.towards(PAINT, 0.6))
+
+    def stones(self) -> Spectrum:
+        """What a drive or terrace is laid with: the scene's own stones, in four of ten others or boards."""
+        others = (CONCRETE, BRICK_PAVING, SLATE_PAVING, DECKING)
+        own = self.rng.random() < 0.6
+        return (self.character.paving if own else others[self.rng.integers(4)]).varied(self.rng, 0.14, 0.04)
 
     def tile_roof(self) -> Spectrum:
         """A roof of tiles or slates in one of the scene's colours."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import pi
+from math import pi, sin
 
 import numpy as np
 from jaxtyping import Float32
@@ -17,6 +17,8 @@ NO_TRUNK_ON = (Material.ASPHALT, Material.MARKING, Material.ROOF, Material.CAR, 
 
 
 STREET = (Material.ASPHALT, Material.MARKING, Material.PAVEMENT)
+PARAPET_M, PARAPET_WIDE_M = 0.25, 0.3
+"""Height and width of the parapet about a flat roof, metres."""
 SHRUB_M = 2.3
 """What grows lower is a shrub: low vegetation."""
 FRAYED = {Material.SAND: 0.22, Material.LAWN: 0.15, Material.WATER: 0.03}
@@ -72,10 +74,9 @@ def draw_building(canvas: Canvas, building: Building) -> None:
         return
     foot = building.foot or building.pose
     base = canvas.ground[canvas.pixel(foot.down, foot.right)]
-    elevation = base + roof_heights(building, stencil)
+    elevation = base + roof_heights(building, stencil, canvas.gsd)
     where = _within(stencil, *half) & (elevation > canvas.surface[stencil.at])
-    shade = _ripples(stencil.across, building.rows, canvas.gsd)
-    canvas.paint(stencil, where, Material.ROOF, building.spectrum, shade)
+    canvas.paint(stencil, where, Material.ROOF, building.spectrum, _aged(building, stencil, canvas.gsd))
     canvas.lift(stencil, where, elevation)
     for patch in building.patches:
         _draw_patch(canvas, building.pose, patch)
@@ -83,12 +84,14 @@ def draw_building(canvas: Canvas, building: Building) -> None:
         _draw_chimney(canvas, building, building.chimney, base)
 
 
-def roof_heights(building: Building, stencil: Stencil) -> Float32[np.ndarray, "height width"]:
-    """Metres from a building's foot to its roof."""
+def roof_heights(building: Building, stencil: Stencil, gsd: float) -> Float32[np.ndarray, "height width"]:
+    """Metres from a building's foot to its roof; a parapet counts by its share of a pixel, if not much narrower."""
     inwards = building.width / 2 - np.abs(stencil.across)
     if building.roof is Roof.FLAT:
+        if gsd > PARAPET_WIDE_M / 2:
+            return np.full_like(inwards, building.eave)
         edge = np.minimum(inwards, building.length / 2 - np.abs(stencil.along))
-        return np.where(edge < 0.3, building.eave + 0.25, building.eave).astype(np.float32)
+        return (building.eave + PARAPET_M * np.clip(0.5 + (PARAPET_WIDE_M - edge) / gsd, 0, 1)).astype(np.float32)
     if building.roof is Roof.HIP:
         inwards = np.minimum(inwards, building.length / 2 - np.abs(stencil.along))
     return (building.eave + building.pitch * np.maximum(inwards, 0)).astype(np.float32)
@@ -101,6 +104,20 @@ def _ripples(
     if gsd > rows / 2.5:
         return None
     return 1 + np.float32(0.06) * np.sin(across * np.float32(2 * pi / rows))
+
+
+def _aged(building: Building, stencil: Stencil, gsd: float) -> Float32[np.ndarray, "height width"] | None:
+    """Light and dark of a pitched roof: rows, stains that run down its slopes, its ridge; None for a flat one."""
+    if building.roof is Roof.FLAT:
+        return None
+    own = building.pose.down * 7 + building.pose.right * 3
+    stains = np.sin(stencil.along * np.float32(2.3) + np.float32(own))
+    stains *= np.sin(stencil.along * np.float32(0.71) + np.float32(2 * own))
+    shade = 1 + np.float32(0.09 * abs(sin(own))) * stains
+    ridge = np.abs(stencil.across) < max(0.16, 0.4 * gsd)
+    shade[ridge] *= np.float32(1 + 0.2 * sin(5 * own))
+    rows = _ripples(stencil.across, building.rows, gsd)
+    return shade if rows is None else shade * rows
 
 
 def _draw_patch(canvas: Canvas, house: Pose, patch: Patch) -> None:

@@ -40,11 +40,11 @@ def overshadowed(
 def sunlit(
     shadow_m: Float32[np.ndarray, "height width"], leafy: Bool[np.ndarray, "height width"]
 ) -> Float32[np.ndarray, "height width"]:
-    """How much of the sun each pixel sees, 0 … 1: shadows have an edge of 0.15 m in height.
+    """How much of the sun each pixel sees, 0 … 1: shadows have an edge of 0.25 m in height.
 
     Crowns let light through: on them it fades over 2 m, and a fifth of it stays.
     """
-    return np.where(leafy, 1 - 0.8 * np.minimum(shadow_m / 2, 1), 1 - np.minimum(shadow_m / 0.15, 1)).astype(np.float32)
+    return np.where(leafy, 1 - 0.8 * np.minimum(shadow_m / 2, 1), 1 - np.minimum(shadow_m / 0.25, 1)).astype(np.float32)
 
 
 def _sheared(plane: Float32[np.ndarray, "height width"], shifts: np.ndarray) -> Float32[np.ndarray, "height wider"]:
@@ -74,13 +74,19 @@ def incidence(
 
 
 def _slope(surface: Float32[np.ndarray, "height width"], gsd: float, axis: int) -> Float32[np.ndarray, "height width"]:
-    """Metres up per metre along an axis, the gentler of the two sides of each pixel; 0 on walls."""
+    """Metres up per metre along an axis, the gentler of the two sides of each pixel; 0 on steps, ridges and ledges.
+
+    Beside a wall the other side counts: a roof's face is lit alike up to its edge, whichever way its edge runs.
+    """
     steps = np.diff(surface, axis=axis) / np.float32(gsd)
     before = np.concatenate([steps.take([0], axis), steps], axis)
     after = np.concatenate([steps, steps.take([-1], axis)], axis)
-    before[np.abs(before) > WALL] = 0
-    after[np.abs(after) > WALL] = 0
-    return np.clip((before + after) / 2, -1.6, 1.6)
+    walled = np.abs(before) > WALL
+    np.copyto(before, after, where=walled)
+    np.copyto(after, before, where=np.abs(after) > WALL)
+    gentler = np.maximum(0, np.minimum(before, after)) + np.minimum(0, np.maximum(before, after))
+    gentler[np.abs(gentler) > WALL] = 0
+    return np.clip(gentler, -1.6, 1.6)
 
 
 def openness(

@@ -32,6 +32,17 @@ class Surface(NamedTuple):
     rows: float = 0.0
 
 
+class Yard(NamedTuple):
+    """The ground of a parcel or of a part of it, in street coordinates (metres): it bends as its street does."""
+
+    p0: float
+    p1: float
+    q0: float
+    q1: float
+    material: Material
+    spectrum: Spectrum
+
+
 class Blob(NamedTuple):
     """A roundish patch of ground or water, metres; `lobes` (phase, swing) make its outline uneven."""
 
@@ -102,6 +113,7 @@ class Tree(NamedTuple):
 class TownPlan(NamedTuple):
     """Everything that stands in a town, in the order it is drawn: later things cover earlier ones."""
 
+    yards: list[Yard]
     blobs: list[Blob]
     surfaces: list[Surface]
     cars: list[Car]

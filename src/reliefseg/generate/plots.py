@@ -6,6 +6,7 @@ from math import pi
 
 from reliefseg.generate.dense import container, stalls
 from reliefseg.generate.draft import Draft, Parcel, Plot, parcels
+from reliefseg.generate.gardens import lay_gardens, lay_skirt, lay_slabs
 from reliefseg.generate.objects import Building, Roof
 from reliefseg.generate.roofs import STOREY_M, TILE_ROW_M, add_flat, add_roofed, add_wing
 from reliefseg.generate.spectra import POOL, SOIL, Material
@@ -15,7 +16,9 @@ from reliefseg.generate.streets import Pose
 def fill_houses(draft: Draft, plot: Plot) -> None:
     """Detached houses with gardens, drives and garages."""
     least = draft.rng.uniform(12.5, 19)
-    for parcel in parcels(draft.rng, plot, least, 1.6 * least):
+    cut = parcels(draft.rng, plot, least, 1.6 * least)
+    lay_gardens(draft, cut)
+    for parcel in cut:
         if draft.rng.random() < 0.93:
             _detached(draft, parcel)
         else:
@@ -35,7 +38,9 @@ def _detached(draft: Draft, parcel: Parcel) -> None:
     setback = rng.uniform(2.5, max(3.0, min(6.5, parcel.depth - width - 3)))
     side = 1 if rng.random() < 0.5 else -1
     middle = (parcel.p0 + parcel.p1) / 2 + side * max(0.0, (parcel.width - length) / 2 - 1.2)
-    _house(draft, draft.on(parcel, middle, setback + width / 2), length, width)
+    at = draft.on(parcel, middle, setback + width / 2)
+    lay_skirt(draft, at, length, width)
+    _house(draft, at, length, width)
     free = middle - side * (length / 2 + 0.2), parcel.p0 if side > 0 else parcel.p1
     _drive(draft, parcel, min(free), max(free), setback)
     _garden(draft, parcel, middle, setback + width)
@@ -114,6 +119,8 @@ def _terrace(draft: Draft, row: Parcel) -> None:
     eave, pitch, colour = 0.4 + STOREY_M * int(rng.integers(2, 4)), rng.uniform(0.5, 0.9), draft.tile_roof()
     count = max(1, int((row.width - 4) / rng.uniform(5.6, 7.5)))
     unit, step = (row.width - 4) / count, rng.uniform(0, 0.35)
+    starts = [row.p0 + 2 + k * unit for k in range(count)]
+    lay_gardens(draft, [row._replace(p0=start, p1=start + unit) for start in starts])
     for k in range(count):
         p = row.p0 + 2 + (k + 0.5) * unit
         pose = draft.on(row, p, setback + width / 2)
@@ -137,7 +144,10 @@ def _narrow_garden(draft: Draft, row: Parcel, p: float, behind: float, unit: flo
 
 def fill_courts(draft: Draft, plot: Plot) -> None:
     """Blocks of flats along the streets; between them lawns, trees and a paved court with cars."""
-    for row in parcels(draft.rng, plot, 24, 42):
+    cut = parcels(draft.rng, plot, 24, 42)
+    lay_gardens(draft, cut)
+    lay_slabs(draft, plot, 8)
+    for row in cut:
         _flats(draft, row)
     draft.scatter_trees(plot, 90, 3.1)
     draft.scatter_shrubs(plot, 70)

@@ -63,6 +63,7 @@ class Material(IntEnum):
     WATER = 13
     WALL = 14
     FIELD = 15
+    GRAVEL = 16
 
 
 class Nature(NamedTuple):
@@ -91,6 +92,7 @@ NATURES = {
     Material.WATER: Nature(IGNORE_INDEX, 0.05, 0.05, 0.08),
     Material.WALL: Nature(IGNORE_INDEX, 0.05, 0.05, 0.05),
     Material.FIELD: Nature(2, 0.08, 0.05, 0.06),
+    Material.GRAVEL: Nature(0, 0.12, 0.06, 0.08),
 }
 LABELS = np.array([NATURES[material].label for material in Material], np.uint8)
 TEXTURES = np.array([NATURES[material][1:] for material in Material], np.float32)
@@ -99,6 +101,9 @@ ASPHALT_NEW = Spectrum(0.11, 0.10, 0.10, 0.105)
 ASPHALT_OLD = Spectrum(0.27, 0.255, 0.245, 0.23)
 CONCRETE = Spectrum(0.36, 0.33, 0.315, 0.29)
 BRICK_PAVING = Spectrum(0.33, 0.27, 0.20, 0.17)
+GRAVEL = Spectrum(0.40, 0.37, 0.335, 0.29)
+SLATE_PAVING = Spectrum(0.15, 0.14, 0.135, 0.135)
+DECKING = Spectrum(0.36, 0.26, 0.19, 0.13)
 PAINT = Spectrum(0.60, 0.60, 0.60, 0.58)
 GRASS_FRESH = Spectrum(0.50, 0.075, 0.125, 0.055)
 GRASS_DRY = Spectrum(0.38, 0.21, 0.19, 0.12)
@@ -119,6 +124,13 @@ LEAVES_AUTUMN = Spectrum(0.42, 0.17, 0.105, 0.04)
 LEAVES_DUSTY = Spectrum(0.36, 0.12, 0.13, 0.08)
 LEAVES_RED = Spectrum(0.40, 0.10, 0.055, 0.05)
 NEEDLES = Spectrum(0.28, 0.035, 0.055, 0.035)
+COURTS = (
+    Spectrum(0.36, 0.27, 0.15, 0.10),
+    Spectrum(0.22, 0.10, 0.17, 0.10),
+    Spectrum(0.20, 0.12, 0.19, 0.27),
+    Spectrum(0.25, 0.23, 0.22, 0.21),
+)
+"""Sports courts: clay, green, blue, tar."""
 POOL = Spectrum(0.03, 0.08, 0.22, 0.28)
 WATERS = (
     Spectrum(0.010, 0.022, 0.032, 0.030),
@@ -168,12 +180,12 @@ METAL_ROOFS = (
 )
 """Bare, dark grey, blue, red, green copper, white."""
 CAR_PAINTS = (
-    Spectrum(0.62, 0.62, 0.61, 0.60),
-    Spectrum(0.40, 0.40, 0.40, 0.41),
-    Spectrum(0.20, 0.20, 0.20, 0.21),
+    Spectrum(0.58, 0.58, 0.57, 0.56),
+    Spectrum(0.31, 0.31, 0.31, 0.32),
+    Spectrum(0.17, 0.17, 0.17, 0.18),
     Spectrum(0.06, 0.05, 0.05, 0.055),
     Spectrum(0.36, 0.34, 0.07, 0.06),
     Spectrum(0.20, 0.07, 0.11, 0.30),
     Spectrum(0.24, 0.10, 0.16, 0.10),
 )
-CAR_PAINT_SHARES = (0.24, 0.22, 0.16, 0.20, 0.06, 0.08, 0.04)
+CAR_PAINT_SHARES = (0.18, 0.22, 0.22, 0.24, 0.05, 0.06, 0.03)

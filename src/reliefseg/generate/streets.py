@@ -11,6 +11,9 @@ from jaxtyping import Bool, Float32, Shaped
 from reliefseg.generate.looks import Look, Span
 from reliefseg.generate.spectra import Spectrum
 
+BRICK_M = 3.1
+"""Only streets whose carriageway reaches less far to each side are laid with bricks, metres."""
+
 
 class Pose(NamedTuple):
     """Where an object stands: metres from the scene's centre, and the angle of its long axis.
@@ -70,7 +73,7 @@ class StreetNet(NamedTuple):
 
     The straight frame (u, v) is the scene's, turned by `angle` about its centre. Long streets lie at constant
     q = v + swing(u), cross streets at constant p = u + swing(v). Where `gone` is true, a cross street has no piece
-    between a long street and the next.
+    between a long street and the next. `bricks` says how far a street is laid with bricks instead of asphalt, 0 … 1.
     """
 
     angle: float
@@ -79,6 +82,7 @@ class StreetNet(NamedTuple):
     long: Lines
     cross: Lines
     tints: tuple[float, ...]
+    bricks: tuple[float, ...]
     gone: Bool[np.ndarray, "cross long"]
 
     def place(self, p: float, q: float) -> Pose:
@@ -122,13 +126,16 @@ def draw_streets(rng: np.random.Generator, reach: float, look: Look) -> StreetNe
     long, cross = _draw_lines(rng, reach, look, look.across), _draw_lines(rng, reach, look, look.along)
     if rng.random() < look.big_roads:
         long = _broadened(rng, long)
+    half = np.array(long.half + cross.half)
+    bricked = (half < BRICK_M) & (rng.random(len(half)) < rng.uniform(0, 0.9) * (rng.random() < 0.45))
     return StreetNet(
         angle=rng.uniform(0, pi),
         bend_p=_draw_wave(rng, 0.6 * look.steepest),
         bend_q=_draw_wave(rng, look.steepest),
         long=long,
         cross=cross,
-        tints=tuple(rng.normal(0, 0.12, len(long.at) + len(cross.at)).tolist()),
+        tints=tuple(rng.normal(0, 0.12, len(half)).tolist()),
+        bricks=tuple((rng.uniform(0.3, 1.1, len(half)) * bricked).tolist()),
         gone=rng.random((len(cross.at), len(long.at))) < look.gone,
     )
 
