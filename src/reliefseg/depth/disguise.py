@@ -8,6 +8,7 @@ deviation are taken after it.
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -20,8 +21,12 @@ from reliefseg.depth.pool import Tiles
 
 KNOTS = 6
 """Points of a random tone curve."""
-ILL_LIT, BLURRED, PACKED, STRANGE, SHUFFLED, GREY = 0.4, 0.6, 0.4, 0.3, 0.3, 0.1
-"""Shares of the tiles with uneven light, blur, JPEG, a tone curve that may fall, shuffled bands, no colours."""
+ILL_LIT, ROUGH, COARSE, BLURRED, SHARPENED = 0.4, 0.5, 0.3, 0.5, 0.25
+"""Shares of the tiles with uneven light, a strange texture, a coarser camera, blur, sharpening."""
+PACKED, STRANGE, SHUFFLED, GREY = 0.4, 0.3, 0.3, 0.1
+"""Shares of the tiles with JPEG, a tone curve that may fall, shuffled bands, no colours."""
+TEXTURES = (4, 8, 16, 32)
+"""A strange texture has features of so many to twice as many pixels."""
 
 
 def disguised(tiles: Tiles, rng: np.random.Generator) -> Float32[Tensor, "n 3 h w"]:
@@ -30,7 +35,7 @@ def disguised(tiles: Tiles, rng: np.random.Generator) -> Float32[Tensor, "n 3 h 
     both = torch.cat([tiles.photos.flatten(2), tiles.thumbnails.flatten(2)], dim=2)
     both = _recoloured(both, rng)
     photos, thumbnails = both[:, :, : height * width].reshape(n, 3, height, width), both[:, :, height * width :]
-    photos = _blurred(_unevenly_lit(photos, rng), rng)
+    photos = _focused(_coarsened(_roughened(_unevenly_lit(photos, rng), rng), rng), rng)
     grain = torch.from_numpy(rng.standard_normal(photos.shape, dtype=np.float32))
     photos = (photos + grain * _drawn(rng, n, 0, 0.04)[:, None, None, None]).clamp(0, 1)
     photos = _packed(photos, rng)
@@ -87,13 +92,46 @@ def _unevenly_lit(photos: Float[Tensor, "n 3 h w"], rng: np.random.Generator) ->
     return photos * F.interpolate(cells, photos.shape[2:], mode="bicubic", align_corners=False).exp()
 
 
-def _blurred(photos: Float[Tensor, "n 3 h w"], rng: np.random.Generator) -> Float[Tensor, "n 3 h w"]:
-    """A Gaussian lens of up to 1.6 pixels."""
-    sigmas = np.where(rng.random(len(photos)) < BLURRED, rng.uniform(0.3, 1.6, len(photos)), 0.05)
+def _roughened(photos: Float[Tensor, "n 3 h w"], rng: np.random.Generator) -> Float[Tensor, "n 3 h w"]:
+    """Textures that no generated ground or roof has: smooth noise of several sizes, the same in all bands."""
+    n, _, height, width = photos.shape
+    total = torch.zeros(n, 1, height, width)
+    for size in TEXTURES:
+        strength = np.where(rng.random(n) < ROUGH, rng.uniform(0, 0.1, n), 0)[:, None, None, None]
+        cells = strength * rng.standard_normal((n, 1, height // size, width // size))
+        total += F.interpolate(torch.from_numpy(cells.astype(np.float32)), (height, width), mode="bilinear")
+    return photos * total.exp()
+
+
+def _coarsened(photos: Float[Tensor, "n 3 h w"], rng: np.random.Generator) -> Float[Tensor, "n 3 h w"]:
+    """Some were taken with up to three times fewer pixels, and enlarged."""
+    size = photos.shape[2:]
+    factors = np.where(rng.random(len(photos)) < COARSE, np.exp(rng.uniform(0, 1.1, len(photos))), 1.0)
+    return torch.cat([_enlarged(photo, size, factor) for photo, factor in zip(photos.split(1), factors, strict=True)])
+
+
+def _enlarged(photo: Float[Tensor, "1 3 h w"], size: Sequence[int], factor: float) -> Float[Tensor, "1 3 h w"]:
+    if factor == 1:
+        return photo
+    few = [round(extent / factor) for extent in size]
+    small = F.interpolate(photo, few, mode="bilinear", antialias=True, align_corners=False)
+    return F.interpolate(small, tuple(size), mode="bicubic", align_corners=False).clamp(0, 1)
+
+
+def _focused(photos: Float[Tensor, "n 3 h w"], rng: np.random.Generator) -> Float[Tensor, "n 3 h w"]:
+    """Blurred by a Gaussian lens of up to 1.6 pixels, or sharpened by what such a lens takes away."""
+    n = len(photos)
+    kind = rng.random(n)
+    amount = np.where(kind < BLURRED, 1.0, np.where(kind < BLURRED + SHARPENED, -rng.uniform(0, 1.5, n), 0.0))
+    sigmas = rng.uniform(0.3, 1.6, n)
+    change = _smoothed(photos, sigmas) - photos
+    return photos + torch.from_numpy(amount.astype(np.float32))[:, None, None, None] * change
+
+
+def _smoothed(photos: Float[Tensor, "n 3 h w"], sigmas: Float[np.ndarray, " n"]) -> Float[Tensor, "n 3 h w"]:
     kernels = np.exp(-0.5 * (np.arange(-3, 4) / sigmas[:, None]) ** 2)
-    weights = torch.from_numpy((kernels / kernels.sum(axis=1, keepdims=True)).astype(np.float32)).repeat_interleave(
-        3, 0
-    )
+    kernels = (kernels / kernels.sum(axis=1, keepdims=True)).repeat(3, axis=0)
+    weights = torch.from_numpy(kernels.astype(np.float32))
     planes = F.pad(photos.flatten(0, 1)[None], (3, 3, 3, 3), mode="reflect")
     planes = F.conv2d(planes, weights[:, None, :, None], groups=len(weights))
     return F.conv2d(planes, weights[:, None, None, :], groups=len(weights)).reshape(photos.shape)

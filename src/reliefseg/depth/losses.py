@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from reliefseg.depth.heights import Seen, metres
+from reliefseg.depth.pool import NEAR
 
 LEVEL = 0.5
 """Share of a common error of a whole tile that the scale-invariant loss forgives. Source: Eigen et al., eq. 4."""
@@ -33,7 +34,17 @@ def fitting_loss(
         loss = loss + SIDES * scale_invariant(side.float(), truth, known)
     tall = (F.smooth_l1_loss(metres(fused), true_m.clamp(min=0), reduction="none", beta=2.0) * known).sum()
     tall = tall / known.sum().clamp(min=1)
-    return loss + IN_METRES * tall + GSD * (seen.log_gsd - log_gsd).abs().mean()
+    return loss + IN_METRES * tall + GSD * gsd_loss(seen.log_gsd, log_gsd)
+
+
+def gsd_loss(seen: Float[Tensor, " n"], log_gsd: Float[Tensor, " n"]) -> Float[Tensor, ""]:
+    """Mean absolute difference of tiles' gsds, both as logarithms in units of `WORKING_GSD`.
+
+    Tiles near the working gsd do not count: half of all tiles are, and a network that is in doubt would say so of
+    every tile.
+    """
+    counts = log_gsd.abs() > NEAR
+    return ((seen - log_gsd).abs() * counts).sum() / counts.sum().clamp(min=1)
 
 
 def scale_invariant(

@@ -18,7 +18,9 @@ from reliefseg.depth.heights import WORKING_GSD
 TILE_GSD = (0.12, 1.6)
 """Finest and coarsest gsd of a tile, metres a pixel."""
 AT_WORKING_GSD = 0.5
-"""Share of the tiles whose gsd is the working gsd, give or take a tenth; the others are log-uniform."""
+"""Share of the tiles whose gsd is near the working gsd; the others are log-uniform."""
+NEAR = 0.1
+"""Near: the logarithms differ by no more."""
 GRID = 3
 """Most tiles a side that a scene is scored on."""
 THUMBNAIL = 32
@@ -80,7 +82,7 @@ def _stacked(tiles: list[_Tile]) -> Tiles:
 def _draw(scene: FittingScene, size: int, rng: np.random.Generator) -> _Tile:
     finest, coarsest = (log(gsd) for gsd in TILE_GSD)
     near = rng.random() < AT_WORKING_GSD
-    gsd = WORKING_GSD * exp(rng.uniform(-0.1, 0.1)) if near else exp(rng.uniform(finest, coarsest))
+    gsd = WORKING_GSD * exp(rng.uniform(-NEAR, NEAR)) if near else exp(rng.uniform(finest, coarsest))
     height, width = scene.metres.shape
     box = min(round(size * max(gsd / scene.gsd, 0.6)), height, width)
     row, col = (int(rng.integers(extent - box + 1)) for extent in (height, width))
