@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import ceil
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 SHIPPED = Path(__file__).parent / "weights" / "builtin.safetensors"
 """The weights that come with the package; the model card lies beside them."""
+ASSUMED_GSDS = (0.15, 0.3, 0.6)
+"""Where the gsd is unknown, metres a pixel: what is seen at each of these is averaged (`docs/depth.md`)."""
 STEPS = 100
 """Progress is told in so many steps a scene, however many windows it has."""
 
@@ -42,8 +44,10 @@ class BuiltinSource:
 
     @property
     def recipe(self) -> Mapping[str, str | float]:
-        """Weights by their hash, windows and range."""
-        return {**self.settings.model_dump(include={"overlap", "turns", "range_m"}), "weights": self.weights}
+        """Weights by their hash, windows, range, and what an unknown gsd may be."""
+        assumed = " ".join(map(str, ASSUMED_GSDS))
+        taken = self.settings.model_dump(include={"overlap", "turns", "range_m"})
+        return {**taken, "weights": self.weights, "assumed_gsds": assumed}
 
     @property
     def tags(self) -> Mapping[str, str]:
@@ -75,27 +79,38 @@ class BuiltinSource:
 
     def _make(self, photo: Photo, step: Step, scratch: Path) -> Making:
         known = photo.scene.grid.gsd
-        gsd = known or self._looker.guess_gsd(photo)
+        gsds = (known,) if known else ASSUMED_GSDS
         range_m = self.settings.range_m if known else self._looker.card.range_m
-        tags = {"depth_gsd": f"{gsd:.4g} {'known' if known else 'guessed'}", "depth_range_m": f"{range_m:.4g}"}
-        return Making(self._blocks(photo, gsd, range_m, step, scratch), tags)
+        told = " ".join(f"{gsd:.4g}" for gsd in gsds)
+        tags = {"depth_gsd": f"{told} {'known' if known else 'assumed'}", "depth_range_m": f"{range_m:.4g}"}
+        return Making(self._blocks(photo, gsds, range_m, step, scratch), tags)
 
-    def _blocks(self, photo: Photo, gsd: float, range_m: float, step: Step, scratch: Path) -> Iterator[Block]:
-        scene, looker = photo.scene, self._looker
-        side = looker.box(gsd)
-        plan = Plan(scene.grid.height, scene.grid.width, side, min(side // 2, ceil(self.settings.overlap * side)))
+    def _blocks(
+        self, photo: Photo, gsds: Sequence[float], range_m: float, step: Step, scratch: Path
+    ) -> Iterator[Block]:
+        scene = photo.scene
+        plans = [self._plan(scene, gsd) for gsd in gsds]
         blocks = blocks_of(scene)
-        tell = _in_steps(step, len(plan) + len(blocks))
-        planes = PlaneStore(scratch, looker.card.window)
-        for index in range(len(plan)):
-            planes.append(looker.look(photo, plan[index]))
-            _refuse_not_finite(planes[index], scene, self.file)
-            tell()
-        mosaic = Mosaic.as_they_are(plan, planes)
+        tell = _in_steps(step, sum(map(len, plans)) + len(blocks))
+        mosaics = [self._mosaic(photo, plan, scratch, tell) for plan in plans]
         for window in blocks:
-            depth = depth_of_metres(mosaic.read(window), range_m)
+            metres = np.mean([mosaic.read(window) for mosaic in mosaics], axis=0)
+            depth = depth_of_metres(metres, range_m)
             yield Block(window, np.where(scene.read_valid(window), depth, np.float32(np.nan)))
             tell()
+
+    def _plan(self, scene: Scene, gsd: float) -> Plan:
+        side = self._looker.box(gsd)
+        overlap = min(side // 2, ceil(self.settings.overlap * side))
+        return Plan(scene.grid.height, scene.grid.width, side, overlap)
+
+    def _mosaic(self, photo: Photo, plan: Plan, scratch: Path, tell: Callable[[], None]) -> Mosaic:
+        planes = PlaneStore(scratch, self._looker.card.window)
+        for index in range(len(plan)):
+            planes.append(self._looker.look(photo, plan[index]))
+            _refuse_not_finite(planes[index], photo.scene, self.file)
+            tell()
+        return Mosaic.as_they_are(plan, planes)
 
 
 def open_builtin(settings: DepthSettings) -> BuiltinSource:
