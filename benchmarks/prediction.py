@@ -22,6 +22,7 @@ import torch
 import stand_in
 from reliefseg.depth import make_depth
 from reliefseg.evaluation import confusion_matrix, scores_from_confusion
+from reliefseg.hardware import use_processor
 from reliefseg.inference import ScenePredictor, windows
 from reliefseg.inference.choosing import EngineMaker
 from reliefseg.inference.computing import one_thread_each
@@ -75,6 +76,7 @@ def speed(folder, engines, side):
     megapixels = plan.height * plan.width / 1e6
     practice = practice_rate(model, megapixels, plan)
     print(f"{megapixels:.1f} MP, {torch.get_num_threads()} threads; common practice: {practice:.3f} MP/s", flush=True)
+    use_processor(0)  # as predict does; common practice does not
     maker = EngineMaker(model.spec, model.predictor.network, model.predictor.device, plan.batch)
     for name in engines:
         bare = bare_rate(maker.named(name), plan, megapixels, model.spec.inputs)
