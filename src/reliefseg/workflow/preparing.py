@@ -67,6 +67,12 @@ def depth_rasters(
     """Depth rasters by scene name, made or reused; empty without depth."""
     if settings.source == "none" or not scenes:
         return {}
+    unknown = sum(not scene.grid.gsd for scene in scenes)
+    if settings.source == "builtin" and unknown:
+        say.note(
+            f"depth: the gsd of {unknown:,} of {len(scenes):,} scenes is unknown; several are assumed. "
+            f"Better: state gsd (metres a pixel) in dataset.toml"
+        )
     with say.progress(f"depth ({settings.source})") as tick:
         return make_depth(scenes, settings, cache, tick)
 
