@@ -86,10 +86,11 @@ def load_heights(path: Path) -> tuple[HeightNetwork, HeightCard]:
     network = HeightNetwork()
     try:
         given = {name: value.float() for name, value in load_file(path).items()}
-        expected = {name for name, value in network.state_dict().items() if value.is_floating_point()}
+        own = network.state_dict()
+        expected = {name for name, value in own.items() if value.is_floating_point()}
         if given.keys() != expected:
             raise RuntimeError(f"{len(expected ^ given.keys())} weights are missing or unknown")
-        network.load_state_dict(given, strict=False)
+        network.load_state_dict(own | given)  # batch norm's counters are not in the file
     except (RuntimeError, SafetensorError) as error:
         raise InputError(
             f"depth weights {path}: cannot be loaded ({error}); train them with reliefseg depth fit"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from reliefseg.evaluation import sections
+from reliefseg.evaluation import costs, sections
 from reliefseg.evaluation.charts import Series, line_chart, percent
 from reliefseg.evaluation.comparison import FIGURES
 from reliefseg.evaluation.forest import Bar, forest_chart
@@ -113,7 +113,7 @@ def _ways(ways: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
             "scores": {figure: _mean(one[figure]) for figure in FIGURES},
             "by_seed": [sections.share_text(value) for value in one["mean_iou"]],
             "steps": one["steps"][0]["train"],
-            "time": sections.duration(_mean(one["seconds"]) or 0.0),
+            "time": costs.duration(_mean(one["seconds"]) or 0.0),
         }
         for name, one in ways.items()
     ]

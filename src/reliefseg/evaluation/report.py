@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from reliefseg.evaluation import sections
+from reliefseg.evaluation import costs, curves, sections
 from reliefseg.evaluation.advice import advise
 from reliefseg.evaluation.embedding import Wanted, embed_all, panel_names
 from reliefseg.evaluation.runfiles import RunFiles, SplitFiles, read_run
@@ -84,7 +84,7 @@ def page_template(name: str) -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"share": sections.share_text, "duration": sections.duration}
+    environment.filters |= {"share": sections.share_text, "duration": costs.duration}
     return environment.get_template(name)
 
 
@@ -98,12 +98,12 @@ def _words(run: RunFiles, split: SplitFiles | None) -> dict[str, Any]:
         "advice": advise(run, split),
         "data_splits": sections.split_rows(run),
         "settings": sections.setting_groups(run),
-        "training": sections.training_charts(run),
-        "pretraining": sections.pretraining_charts(run),
-        "best": sections.best_check(run),
-        "times": sections.time_rows(run),
-        "speeds": sections.speeds(run),
-        "cost": sections.cost_rows(split) if split else {},
+        "training": curves.training_charts(run),
+        "pretraining": curves.pretraining_charts(run),
+        "best": curves.best_check(run),
+        "times": costs.time_rows(run),
+        "speeds": costs.speeds(run),
+        "cost": costs.cost_rows(split) if split else {},
         "measured": [_measured(one) for one in run.splits],
     }
 

@@ -4,25 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from statistics import median
 from typing import Any, NamedTuple
 
-from markupsafe import Markup
-
 from reliefseg.evaluation.advice import ORIGINAL_FIGURES, trivial_of, weakest_class
-from reliefseg.evaluation.charts import Series, line_chart, percent
 from reliefseg.evaluation.runfiles import RunFiles, SplitFiles, single_figure
 
 _HEX = re.compile(r"#[0-9A-Fa-f]{6}")
-_LOSS_PARTS = {
-    "fused map": "fused",
-    "side outputs": "sides",
-    "L1": "l1",
-    "adversarial": "adversarial",
-    "discriminator": "discriminator",
-}
-"""What the log calls the parts of the loss, by the names the chart gives them."""
-_COSTS = {"steps": "steps", "tiles seen": "tiles_seen", "labels": "labels", "device": "device"}
 _ORIGINAL_MEANING = {
     "mean_class_agreement": "share of pixels where map and truth agree on “is this class”, mean over classes",
     "tile_iou": "overlap per square and class, counted as 1 where both are empty",
@@ -171,85 +158,6 @@ def setting_groups(run: RunFiles) -> dict[str, dict[str, str]]:
     return groups
 
 
-def time_rows(run: RunFiles) -> list[dict[str, Any]]:
-    """A row a part of the work, the slowest first, with its share of the time measured."""
-    timings = run.timings()
-    total = sum(timings.values()) or 1.0
-    return [{"part": p, "time": duration(s), "share": s / total} for p, s in timings.items()]
-
-
-def speeds(run: RunFiles) -> dict[str, str]:
-    """Median tiles a second by phase, as the log has them."""
-    found = {}
-    for phase in ("pretrain", "train"):
-        rates = [one["images_per_second"] for one in run.lines(phase, "step") if one.get("images_per_second")]
-        if rates:
-            found[phase] = f"{median(rates):.3g} tiles a second"
-    return found
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person would say them."""
-    if seconds < 90:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def cost_rows(split: SplitFiles) -> dict[str, str]:
-    """What the map cost, as the metrics say it: steps, tiles and labels seen, time, device."""
-    metrics = split.metrics
-    rows = {name: _counted(metrics[key]) for name, key in _COSTS.items() if key in metrics}
-    if isinstance(metrics.get("seconds"), int | float):
-        rows["time, evaluation not counted"] = duration(metrics["seconds"])
-    return rows
-
-
-def _counted(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "; ".join(f"{key.replace('_', ' ')}: {_counted(one)}" for key, one in value.items())
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.3g}" if isinstance(value, float) else str(value)
-
-
-def training_charts(run: RunFiles) -> list[Markup]:
-    """Curves of validation, losses and discriminator; those without data are left out."""
-    steps, checks = run.lines("train", "step"), run.lines("train", "validation")
-    means = [
-        _series(n, checks, k)
-        for n, k in (("mean IoU", "mean_iou"), ("mean F1", "mean_f1"), ("accuracy", "overall_accuracy"))
-    ]
-    accuracies = [_series(n, steps, f"accuracy_{n}") for n in ("real", "fake")]
-    charts = [
-        line_chart("Validation scenes", means, percent, (0.0, 1.0)),
-        line_chart("Validation IoU by class", _class_series(run, checks, "iou"), percent, (0.0, 1.0)),
-        line_chart("Training loss", [_series("loss", steps, "loss")]),
-        line_chart("Parts of the loss", [_series(name, steps, key) for name, key in _LOSS_PARTS.items()]),
-        line_chart("Discriminator: patches it tells correctly", accuracies, percent, (0.0, 1.0)),
-    ]
-    return [chart for chart in charts if chart]
-
-
-def pretraining_charts(run: RunFiles) -> list[Markup]:
-    """Curves of the pretraining on tile labels; none if there was no pretraining."""
-    steps, checks = run.lines("pretrain", "step"), run.lines("pretrain", "validation")
-    charts = [
-        line_chart(
-            "Held-out tiles: mean average precision",
-            [_series("mAP", checks, "mean_average_precision")],
-            percent,
-            (0.0, 1.0),
-        ),
-        line_chart("Held-out tiles: F1 by class", _class_series(run, checks, "f1"), percent, (0.0, 1.0)),
-        line_chart("Pretraining loss", [_series("loss", steps, "loss")]),
-    ]
-    return [chart for chart in charts if chart]
-
-
-def best_check(run: RunFiles) -> Mapping[str, Any] | None:
-    """The validation whose checkpoint was kept; None without validation."""
-    return next((line for line in reversed(run.lines("train", "validation")) if line.get("best")), None)
-
-
 def absent_classes(split: SplitFiles) -> list[str]:
     """Classes that do not occur in the split's truth and so count in no mean."""
     return [name for name, share in _truth_shares(split).items() if share == 0.0]
@@ -303,25 +211,3 @@ def _hex(color: Any) -> str:
     if isinstance(color, Sequence) and len(color) == 3 and all(isinstance(c, int) and 0 <= c < 256 for c in color):
         return "#{:02X}{:02X}{:02X}".format(*color)
     return "#888888"
-
-
-def _series(name: str, lines: Sequence[Mapping[str, Any]], key: str, color: str | None = None) -> Series:
-    """A scalar of log lines over steps, where they have it."""
-    having = [line for line in lines if line.get(key) is not None]
-    return Series(name, [line["step"] for line in having], [line[key] for line in having], color)
-
-
-def _class_series(run: RunFiles, lines: Sequence[Mapping[str, Any]], key: str) -> list[Series]:
-    """A figure by class over steps, in the classes' colours."""
-    colors = {one.name: one.color for one in swatches(run)}
-    having = [line for line in lines if isinstance(line.get(key), Mapping)]
-    names = list(dict.fromkeys(name for line in having for name in line[key]))
-    return [
-        Series(
-            name,
-            [line["step"] for line in having],
-            [line[key].get(name) for line in having],
-            colors.get(name),
-        )
-        for name in names
-    ]

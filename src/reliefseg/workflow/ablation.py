@@ -24,7 +24,7 @@ from reliefseg.workflow.ablation_factors import (
     factors_of,
     one_at_a_time,
 )
-from reliefseg.workflow.ablation_runs import Job, Metrics, classes_not_shown, finish, learning_seconds
+from reliefseg.workflow.ablation_runs import Job, Metrics, classes_not_shown, finish, learning_seconds, surroundings
 from reliefseg.workflow.evaluating import refuse_unscored
 from reliefseg.workflow.preparing import with_depth_resolved
 from reliefseg.workflow.saying import SILENT, Sayer
@@ -129,12 +129,7 @@ def _told(dataset: Dataset, settings: Settings, ablation: Ablation, runs: Runs) 
             "Each run's checkpoint was picked on these very scenes: scores are a little high, in all rows alike."
         )
     return {
-        "data_set": dataset.name,
-        "split": ablation.split,
-        "scenes": list(metrics["scenes"]),
-        "classes": list(metrics["classes"]),
-        "seeds": list(ablation.seeds),
-        "device": metrics["device"],
+        **surroundings(dataset, ablation.split, ablation.seeds, metrics),
         "settings": settings.model_dump(mode="json"),
         "ways": _ways(runs),
         "notes": notes,

@@ -132,3 +132,15 @@ def _read(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+
+
+def surroundings(dataset: Dataset, split: str, seeds: Sequence[int], metrics: Metrics) -> dict[str, Any]:
+    """What figures of several runs rest on: data set, split, its scenes and classes, seeds, device."""
+    return {
+        "data_set": dataset.name,
+        "split": split,
+        "scenes": list(metrics["scenes"]),
+        "classes": list(metrics["classes"]),
+        "seeds": list(seeds),
+        "device": metrics["device"],
+    }

@@ -18,7 +18,7 @@ from reliefseg.evaluation.verdicts import answered, notes_on_evidence
 from reliefseg.learning import held
 from reliefseg.raster import Dataset
 from reliefseg.raster.files import write_json
-from reliefseg.workflow.ablation_runs import Job, Metrics, classes_not_shown, finish
+from reliefseg.workflow.ablation_runs import Job, Metrics, classes_not_shown, finish, surroundings
 from reliefseg.workflow.evaluating import refuse_unscored
 from reliefseg.workflow.preparing import with_depth_resolved
 from reliefseg.workflow.saying import SILENT, Sayer
@@ -113,12 +113,7 @@ def _told(
     known = {n: score for n, score in curve.items() if score is not None}
     some = runs[numbers[0], ALONE][0]
     return {
-        "data_set": dataset.name,
-        "split": asked.split,
-        "scenes": list(some["scenes"]),
-        "classes": list(some["classes"]),
-        "seeds": list(asked.seeds),
-        "device": some["device"],
+        **surroundings(dataset, asked.split, asked.seeds, some),
         "points": [
             {
                 "labelled": n,
