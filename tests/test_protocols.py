@@ -1,11 +1,22 @@
 """Benchmarks as data-set files, on made-up archives of the same layout."""
 
+import re
+
 import numpy as np
 import pytest
 
 from reliefseg.cli import run as command
 from reliefseg.errors import InputError
 from reliefseg.raster import Grid, check_dataset, init_protocol, load_dataset, write_raster
+from reliefseg.raster.dataset_file import (
+    ClassEntry,
+    DatasetFile,
+    FilesEntry,
+    IgnoreEntry,
+    SplitsEntry,
+    TileLabelRule,
+    parse_dataset_file,
+)
 from reliefseg.raster.protocols import PROTOCOLS
 
 COLOURS = np.array([(255, 255, 255), (0, 0, 255), (0, 255, 255), (0, 255, 0), (255, 255, 0), (255, 0, 0)], np.uint8)
@@ -102,3 +113,15 @@ def test_what_is_missing_is_named(bare, tmp_path, capsys):
     init_protocol(bare, "vaihingen")
     with pytest.raises(InputError, match="is there already"):
         init_protocol(bare, "vaihingen")
+
+
+def test_the_template_has_every_key_and_is_right_as_it_stands(tmp_path, capsys):
+    assert command(["init", str(tmp_path), "--template"]) == 0
+    text = (tmp_path / "dataset.toml").read_text(encoding="utf-8")
+    parse_dataset_file(tmp_path / "dataset.toml")
+    tables = [DatasetFile, FilesEntry, TileLabelRule, SplitsEntry, ClassEntry, IgnoreEntry]
+    keys = {key for table in tables for key in table.model_fields} - {"classes", "scenes", "files", "splits"}
+    assert not [key for key in keys if not re.search(rf"\b{key} =", text) and f"[{key}]" not in text]
+    assert command(["init", str(tmp_path), "--template"]) == 2
+    assert "is there already" in capsys.readouterr().err
+    assert command(["init", str(tmp_path), "--template", "--protocol", "potsdam"]) == 2

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from reliefseg.cli.common import DataSet, Json, Quiet, Teller, result
+from reliefseg.errors import InputError
 from reliefseg.generate import GenerateSettings, fitting_jobs, generate_dataset
-from reliefseg.raster import PROTOCOLS, check_dataset, init_dataset, init_protocol
+from reliefseg.raster import PROTOCOLS, check_dataset, init_dataset, init_protocol, write_template
 
 
 def init(
@@ -17,11 +18,14 @@ def init(
     protocol: Annotated[
         str | None, typer.Option("--protocol", help=f"A benchmark unpacked there: {', '.join(PROTOCOLS)}.")
     ] = None,
+    template: Annotated[bool, typer.Option("--template", help="A file with every key explained, to fill in.")] = False,
     as_json: Json = False,
 ) -> None:
     """Write a dataset.toml from what lies in a folder, and say what it could not know."""
-    if protocol is not None:
-        file = init_protocol(folder, protocol)
+    if template and protocol is not None:
+        raise InputError("--template and --protocol: take one of them")
+    if template or protocol is not None:
+        file = write_template(folder) if protocol is None else init_protocol(folder, protocol)
         result(as_json, {"file": str(file)}, str(file))
         return
     proposal = init_dataset(folder)

@@ -8,7 +8,7 @@ from reliefseg.raster.faults import explain, nearest
 from reliefseg.raster.files import probe_folder, whole_file, write_json, write_text
 from reliefseg.raster.footprints import overlaps_across_splits
 from reliefseg.raster.grid import Grid, Window, coincide
-from reliefseg.raster.init import init_dataset
+from reliefseg.raster.init import init_dataset, write_template
 from reliefseg.raster.labels import LabelValues, Reading, list_counts, list_label_values
 from reliefseg.raster.opening import Header, read_header
 from reliefseg.raster.polygons import is_polygons
@@ -63,5 +63,6 @@ __all__ = [
     "write_class_map",
     "write_json",
     "write_raster",
+    "write_template",
     "write_text",
 ]

@@ -46,6 +46,17 @@ def init_dataset(folder: str | Path, tick: Tick | None = None) -> Proposal:
     return replace(proposal, faults=tuple(survey_dataset(root).faults))
 
 
+def write_template(folder: str | Path) -> Path:
+    """Writes FOLDER/dataset.toml with every key there is, explained, to be filled in; returns its path.
+
+    InputError: no such folder, or an existing file.
+    """
+    root = Path(folder)
+    _refuse(root)
+    write_text(root / FILE_NAME, (Path(__file__).parent / "template.toml").read_text(encoding="utf-8"))
+    return root / FILE_NAME
+
+
 def _refuse(root: Path) -> None:
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; expected one with images, and labels if there are any")
