@@ -26,13 +26,15 @@ from reliefseg.generate import (
 from reliefseg.generate.canvas import blank_canvas
 from reliefseg.generate.character import Lean, draw_character
 from reliefseg.generate.cover import cover_ground
+from reliefseg.generate.crowns import SHRUB_M
 from reliefseg.generate.draft import Draft, Plot
-from reliefseg.generate.drawing import SHRUB_M, draw_building
-from reliefseg.generate.light import incidence, overshadowed
+from reliefseg.generate.drawing import draw_building
+from reliefseg.generate.light import Ball, incidence, overshadowed, through_crowns
 from reliefseg.generate.looks import LOOKS
 from reliefseg.generate.noise import value_noise
 from reliefseg.generate.objects import Building, Roof
 from reliefseg.generate.plan import FILLERS, LONGEST_M, joined_blocks, plan_town
+from reliefseg.generate.room import Box, Room, overlap
 from reliefseg.generate.spectra import FLAT_ROOFS, Material
 from reliefseg.generate.streets import Pose, draw_streets
 from reliefseg.generate.view import leaning_view
@@ -178,6 +180,82 @@ def test_each_face_of_a_roof_is_lit_alike_up_to_its_eaves(turned, roof, gsd, ton
     assert lit_so.mean() > 0.96
 
 
+def box_of(thing):
+    return Box(thing.pose, thing.length / 2, thing.width / 2, hypot(thing.length, thing.width) / 2)
+
+
+def covers(building, car):
+    """Whether a building stands on a car's middle."""
+    return overlap(box_of(building), Box(car.pose, 0.5, 0.5, 0.7))
+
+
+def test_cars_stand_neither_in_cars_nor_under_houses():
+    for seed in range(12):
+        plan = planned(seed).plan
+        cars = [box_of(car) for car in plan.cars]
+        assert not any(overlap(car, other) for k, car in enumerate(cars) for other in cars[:k])
+        assert sum(covers(house, car) for house in plan.buildings for car in plan.cars) == 0
+
+
+def test_houses_keep_off_the_carriageways():
+    on_it, corners = 0, 0
+    for seed in range(12):
+        town = planned(seed)
+        for house in town.plan.buildings:
+            ends = [(a * house.length / 2, b * house.width / 2) for a in (-0.9, 0.9) for b in (-0.9, 0.9)]
+            on_it += sum(town.streets.on_street(*house.pose.moved(*end)[:2]) for end in ends)
+            corners += len(ends)
+    assert on_it < 0.005 * corners
+
+
+@settings(max_examples=60, deadline=None)
+@given(angle=st.floats(0, 7), aside=st.floats(0, 9), size=st.tuples(st.floats(0.5, 9), st.floats(0.5, 9)))
+def test_ground_is_free_where_no_box_was_put(angle, aside, size):
+    room, long, wide = Room(), *size
+    room.take(Pose(3, 4, angle), 8, 2)
+    beside = Pose(3, 4, angle).moved(0, aside)
+    assert room.free(beside, long, wide) == (aside >= 1 + wide / 2)
+    assert room.free(Pose(3, 4, angle).moved(4.01 + long / 2, 0), long, wide)
+
+
+def test_yards_within_kerbs_lie_on_no_bay_and_under_no_car():
+    for seed in range(12):
+        town = planned(seed)
+        cars = [(car.pose.down, car.pose.right) for car in town.plan.cars]
+        for yard in town.plan.yards:
+            if yard.material is Material.PAVING and min(yard.p1 - yard.p0, yard.q1 - yard.q0) > 3.3:
+                middle = town.streets.place((yard.p0 + yard.p1) / 2, (yard.q0 + yard.q1) / 2)
+                assert all(hypot(middle.down - down, middle.right - right) > 1 for down, right in cars)
+
+
+def test_crowns_are_whole_and_cars_are_not_cut_by_roofs():
+    """Straight from above, at 12 cm a pixel."""
+    scenes = [scene for scene in (generate_scene(2, i, 400, 0.12, RGB) for i in range(8)) if not any(scene.lean)]
+    cut = number = 0
+    for scene in scenes:
+        crowns = np.bincount(ndimage.label(scene.labels == TREE)[0].ravel())[1:] * 0.12**2
+        assert (crowns < 0.3).sum() <= 2 + 0.05 * len(crowns)
+        roof, (cars, count) = scene.labels == BUILDING, ndimage.label(scene.labels == CAR)
+        edge = np.bincount(cars[ndimage.binary_dilation(roof) & (cars > 0)], minlength=count + 1)
+        cut, number = cut + (edge > 16).sum(), number + count
+    assert len(scenes) >= 2
+    assert cut <= 0.02 * number
+
+
+def test_the_shadow_of_a_crown_is_round_and_lies_off_its_trunk():
+    canvas = blank_canvas(np.zeros((200, 200), np.float32), 0.1, RGB)
+    ball = Ball(0.0, 0.0, 5.0, 2.0, 2.0, 0.0, 2.0)
+    light = through_crowns(canvas, [ball], np.zeros((200, 200), np.float32), Sun(180, 45))
+    rows, cols = np.nonzero(light < 0.9)
+    assert light[canvas.pixel(-5, 0)] < 0.03
+    assert light[canvas.pixel(-5, 1.9)] > 0.3
+    assert light[canvas.pixel(-1.5, 0.5)] == 1
+    assert light[canvas.pixel(4, 0)] == 1
+    assert np.ptp(cols) * 0.1 == pytest.approx(4, abs=0.3)
+    shadow = rows * 0.1 - 10
+    assert shadow[np.abs(cols * 0.1 - 10) > 0.3].min() == pytest.approx(-5 - 8**0.5, abs=0.3)
+
+
 @pytest.mark.parametrize("kind", list(FILLERS))
 def test_any_block_can_be_filled_at_any_size(kind):
     for seed, (length, depth) in enumerate([(8, 8), (9, 60), (60, 9), (20, 25), (250, 40), (90, 160)]):
@@ -243,7 +321,7 @@ def test_heights_belong_to_their_classes(scenes):
     for scene in built:
         height = scene.dsm - scene.ground
         assert height[scene.labels == BUILDING].max() < 62
-        assert np.median(height[scene.labels == TREE]) > 2
+        assert not (scene.labels == TREE).any() or np.median(height[scene.labels == TREE]) > 2
         assert np.abs(height[scene.labels == PAVED]).max() < 0.01
         assert height[scene.labels == CAR].max() < 1.6
         assert height[scene.labels == LOW].max() < SHRUB_M
@@ -282,7 +360,7 @@ def test_a_mast_casts_its_shadow_where_the_sun_puts_it(azimuth, elevation):
     sun = Sun(azimuth, elevation)
     surface = np.zeros((121, 121), np.float32)
     surface[60:63, 60:63] = 6.0
-    rows, cols = np.nonzero((overshadowed(surface, 0.25, sun) > 0.3) & (surface == 0))
+    rows, cols = np.nonzero((overshadowed(surface, surface, 0.25, sun) > 0.3) & (surface == 0))
     away = (61 - rows) * sun.down + (61 - cols) * sun.right
     aside = (61 - rows) * sun.right - (61 - cols) * sun.down
     assert away.min() > 0

@@ -8,16 +8,10 @@ import numpy as np
 
 from reliefseg.generate.dense import container
 from reliefseg.generate.draft import Draft, Parcel, Plot, parcels
-from reliefseg.generate.gardens import lay_court, lay_gardens, lay_slabs
+from reliefseg.generate.gardens import lay_court, lay_gardens, lay_skirt, lay_slabs
 from reliefseg.generate.objects import Roof
 from reliefseg.generate.roofs import STOREY_M, add_flat, add_pitched
 from reliefseg.generate.spectra import CROP_SHARES, CROPS, POOL, SAND, SOIL, Material
-from reliefseg.generate.streets import Pose
-
-
-def middle_of(draft: Draft, plot: Plot) -> Pose:
-    """The pose at a plot's middle, its long axis along the long streets."""
-    return draft.streets.place((plot.p0 + plot.p1) / 2, (plot.q0 + plot.q1) / 2)
 
 
 def fill_fields(draft: Draft, plot: Plot) -> None:
@@ -62,10 +56,12 @@ def _farm(draft: Draft, parcel: Parcel) -> None:
     size = rng.uniform(11, 15), rng.uniform(8, 10)
     add_pitched(draft, house, *size, 0.5 + STOREY_M * 2, Roof.GABLE, draft.tile_roof())
     barn = draft.on(parcel, middle, deep - 5)
-    add_pitched(draft, barn, parcel.width * 0.7, rng.uniform(9, 13), rng.uniform(4, 6), Roof.GABLE, draft.tile_roof())
+    if room := draft.shrunk(barn, parcel.width * 0.7, rng.uniform(9, 13)):
+        add_pitched(draft, barn, *room, rng.uniform(4, 6), Roof.GABLE, draft.tile_roof())
     if rng.random() < 0.6:
         shed = draft.on(parcel, parcel.p1 - 5, deep / 2 - 2).moved(0, 0, pi / 2)
-        add_pitched(draft, shed, deep * 0.5, 7.5, rng.uniform(3, 4.5), Roof.GABLE, draft.tile_roof())
+        if room := draft.shrunk(shed, deep * 0.5, 7.5):
+            add_pitched(draft, shed, *room, rng.uniform(3, 4.5), Roof.GABLE, draft.tile_roof())
     if parcel.depth - deep > 14 and rng.random() < 0.6:
         _orchard(draft, parcel, deep + 5)
 
@@ -83,10 +79,10 @@ def fill_compounds(draft: Draft, plot: Plot) -> None:
     least = rng.uniform(13, 24)
     cut = parcels(rng, plot, least, 1.6 * least)
     lay_gardens(draft, cut)
-    lay_slabs(draft, plot, 10)
     for parcel in cut:
         if rng.random() < 0.9:
             _compound(draft, parcel)
+    lay_slabs(draft, plot, 25)
     draft.scatter_trees(plot, 70, 1.9)
     draft.scatter_shrubs(plot, 100)
 
@@ -96,7 +92,10 @@ def _compound(draft: Draft, parcel: Parcel) -> None:
     _walls(draft, parcel)
     length, width = parcel.width * rng.uniform(0.55, 0.85), min(parcel.depth - 4, rng.uniform(9, 18))
     pose = draft.on(parcel, middle + rng.uniform(-1, 1), rng.uniform(2, max(2.5, parcel.depth - width - 2)) + width / 2)
-    eave, cover = 0.8 + 3.3 * int(rng.integers(1, 4)), draft.flat_roof()
+    room = draft.shrunk(pose, length, width)
+    if room is None:
+        return
+    (length, width), eave, cover = room, 0.8 + 3.3 * int(rng.integers(1, 4)), draft.flat_roof()
     add_flat(draft, pose, length, width, eave, cover)
     for _ in range(rng.integers(0, 4)):
         part = length * rng.uniform(0.25, 0.6), width * rng.uniform(0.3, 0.6)
@@ -107,7 +106,8 @@ def _compound(draft: Draft, parcel: Parcel) -> None:
         draft.add_paving(draft.on(parcel, middle, 2.8), parcel.width * 0.8, 4)
     if rng.random() < 0.2:
         pool = draft.on(parcel, middle, parcel.depth - 4)
-        draft.add_surface(pool, 7, 3.5, Material.CLUTTER, POOL.varied(rng, 0.1, 0.05))
+        if draft.fits(pool, 7, 3.5):
+            draft.add_surface(pool, 7, 3.5, Material.CLUTTER, POOL.varied(rng, 0.1, 0.05))
     if rng.random() < 0.45:
         garden = draft.on(parcel, parcel.p0 + 3, parcel.depth - 4)
         draft.add_surface(garden, 5, 6, Material.LAWN, draft.character.lawn)
@@ -126,19 +126,19 @@ def fill_waste(draft: Draft, plot: Plot) -> None:
     """Bare ground: patches, tracks, heaps of goods, a few shrubs; building land."""
     rng, ground = draft.rng, draft.character.sand.towards(SOIL, draft.rng.uniform(0, 0.6))
     for _ in range(rng.integers(2, 9)):
-        at = draft.streets.place(rng.uniform(plot.p0, plot.p1), rng.uniform(plot.q0, plot.q1))
+        at = draft.anywhere(plot)
         size = plot.length * rng.uniform(0.1, 0.5), plot.depth * rng.uniform(0.1, 0.5)
         draft.add_blob(at, *size, Material.SAND, ground.towards(SAND, rng.uniform(0, 0.6)).varied(rng, 0.15, 0.03))
-    track = middle_of(draft, plot).moved(0, 0, rng.uniform(0, pi))
+    track = draft.middle(plot).moved(0, 0, rng.uniform(0, pi))
     for side in (-0.9, 0.9):
         ruts = ground.varied(rng, 0.2, 0.02)
         draft.add_surface(track.moved(0, side), min(plot.length, plot.depth) * 0.9, 0.6, Material.SAND, ruts)
-    lay_slabs(draft, plot, 4)
-    for _ in range(rng.poisson(2)):
-        container(draft, draft.streets.place(rng.uniform(plot.p0, plot.p1), rng.uniform(plot.q0, plot.q1)))
     if rng.random() < 0.3:
         size = rng.uniform(8, 20), rng.uniform(6, 12)
-        add_flat(draft, middle_of(draft, plot), *size, rng.uniform(3, 7), draft.flat_roof())
+        lay_skirt(draft, draft.middle(plot), *size)
+        add_flat(draft, draft.middle(plot), *size, rng.uniform(3, 7), draft.flat_roof())
+    for _ in range(rng.poisson(2)):
+        container(draft, draft.anywhere(plot))
     draft.scatter_trees(plot, 22, 1.6)
     draft.scatter_shrubs(plot, 60)
 
@@ -147,10 +147,10 @@ def fill_water(draft: Draft, plot: Plot) -> None:
     """A pond with trees on its bank, or a basin between quays."""
     if draft.rng.random() < 0.3:
         quays = plot.length - 4, plot.depth - 4
-        draft.add_surface(middle_of(draft, plot), *quays, Material.WATER, draft.character.water)
+        draft.add_surface(draft.middle(plot), *quays, Material.WATER, draft.character.water)
         return
     size = plot.length * draft.rng.uniform(0.5, 0.85), plot.depth * draft.rng.uniform(0.5, 0.85)
-    draft.add_blob(middle_of(draft, plot), *size, Material.WATER, draft.character.water)
+    draft.add_blob(draft.middle(plot), *size, Material.WATER, draft.character.water)
     draft.scatter_trees(plot, 50, 3.0)
 
 
@@ -158,17 +158,17 @@ def fill_park(draft: Draft, plot: Plot) -> None:
     """Meadow with paths, beds and ponds, trees alone and in groups."""
     rng = draft.rng
     for _ in range(rng.integers(1, 4)):
-        at = draft.streets.place(rng.uniform(plot.p0, plot.p1), rng.uniform(plot.q0, plot.q1))
+        at = draft.anywhere(plot)
         grass = draft.character.lawn.varied(rng, 0.1, 0.05)
         draft.add_blob(at, rng.uniform(8, 30), rng.uniform(6, 25), Material.LAWN, grass)
-    path = middle_of(draft, plot)
+    path = draft.middle(plot)
     draft.add_paving(path.moved(0, plot.depth * rng.uniform(-0.2, 0.2), rng.normal(0, 0.15)), plot.length, 2.4)
     if rng.random() < 0.5:
         draft.add_paving(path.moved(plot.length * rng.uniform(-0.3, 0.3), 0, pi / 2), plot.depth, 2.0)
     if rng.random() < 0.4:
-        lay_court(draft, draft.streets.place(rng.uniform(plot.p0, plot.p1), rng.uniform(plot.q0, plot.q1)))
+        lay_court(draft, draft.anywhere(plot))
     if rng.random() < 0.25:
-        at = draft.streets.place(rng.uniform(plot.p0, plot.p1), rng.uniform(plot.q0, plot.q1))
+        at = draft.anywhere(plot)
         draft.add_blob(at, rng.uniform(10, 25), rng.uniform(8, 15), Material.WATER, draft.character.water)
     draft.scatter_trees(plot, 40, 3.5)
     draft.scatter_shrubs(plot, 30)

@@ -8,25 +8,21 @@ import numpy as np
 from jaxtyping import Float32
 
 from reliefseg.generate.canvas import Canvas, Stencil
+from reliefseg.generate.crowns import Foliage, draw_crowns
 from reliefseg.generate.noise import value_noise
-from reliefseg.generate.objects import Blob, Building, Car, Patch, Roof, Surface, TownPlan, Tree
+from reliefseg.generate.objects import Blob, Building, Car, Patch, Roof, Surface, TownPlan
 from reliefseg.generate.spectra import GLASS, TEXTURES, Material, Spectrum
 from reliefseg.generate.streets import Pose
-
-NO_TRUNK_ON = (Material.ASPHALT, Material.MARKING, Material.ROOF, Material.CAR, Material.CLUTTER, Material.WATER)
-
 
 STREET = (Material.ASPHALT, Material.MARKING, Material.PAVEMENT)
 PARAPET_M, PARAPET_WIDE_M = 0.25, 0.3
 """Height and width of the parapet about a flat roof, metres."""
-SHRUB_M = 2.3
-"""What grows lower is a shrub: low vegetation."""
 FRAYED = {Material.SAND: 0.22, Material.LAWN: 0.15, Material.WATER: 0.03}
 """How far a blob's outline strays, relative to its size."""
 
 
-def draw_town(canvas: Canvas, plan: TownPlan, rng: np.random.Generator) -> None:
-    """Draws everything that stands in the plan, crowns of trees last."""
+def draw_town(canvas: Canvas, plan: TownPlan, rng: np.random.Generator) -> Foliage:
+    """Draws everything that stands in the plan, crowns of trees last; gives back what these do to the light."""
     drift = value_noise(rng, canvas.shape, 5 / canvas.gsd) + 0.3 * value_noise(rng, canvas.shape, 0.8 / canvas.gsd)
     for blob in plan.blobs:
         draw_blob(canvas, blob, drift)
@@ -36,10 +32,7 @@ def draw_town(canvas: Canvas, plan: TownPlan, rng: np.random.Generator) -> None:
         draw_car(canvas, car)
     for building in plan.buildings:
         draw_building(canvas, building)
-    grown = [tree for tree in plan.trees if _can_grow(canvas, tree)]
-    clumps = value_noise(rng, canvas.shape, 0.9 / canvas.gsd) + 0.6 * value_noise(rng, canvas.shape, 0.35 / canvas.gsd)
-    for tree in grown:
-        draw_tree(canvas, tree, clumps)
+    return draw_crowns(canvas, plan.trees, rng)
 
 
 def draw_surface(canvas: Canvas, surface: Surface) -> None:
@@ -157,34 +150,6 @@ def draw_car(canvas: Canvas, car: Car) -> None:
     canvas.paint(stencil, where & cabin & ~roof, Material.CAR, GLASS)
     height = np.where(roof, 1.48, np.where(cabin, 1.25, 0.92)).astype(np.float32)
     canvas.lift(stencil, where, canvas.ground[stencil.at] + height)
-
-
-def _can_grow(canvas: Canvas, tree: Tree) -> bool:
-    """Whether a tree's trunk stands on soil, lawn or pavement; those beside the canvas are left out."""
-    if not canvas.holds(tree.down, tree.right):
-        return False
-    return canvas.material[canvas.pixel(tree.down, tree.right)] not in NO_TRUNK_ON
-
-
-def draw_tree(canvas: Canvas, tree: Tree, clumps: Float32[np.ndarray, "height width"]) -> None:
-    """A rounded or conical crown with clumps of leaves, over whatever is lower."""
-    reach = tree.radius * 1.3
-    stencil = canvas.stencil(Pose(tree.down, tree.right, 0.0), reach, reach)
-    if stencil is None:
-        return
-    rough = clumps[stencil.at]
-    bearing = np.arctan2(stencil.across, stencil.along)
-    outline = 1 + tree.lobes[1] * (np.sin(3 * bearing + tree.lobes[0]) + 0.6 * np.sin(5 * bearing - tree.lobes[0]))
-    out = np.hypot(stencil.along, stencil.across) / (tree.radius * outline) * (1 - 0.09 * rough)
-    rise = 1 - out if tree.conifer else np.sqrt(np.maximum(0, 1 - out * out))
-    foot = 0.12 if tree.conifer else 0.42
-    above = tree.height * (foot + (1 - foot) * rise) + (0.05 * tree.radius) * rough
-    elevation = (canvas.ground[canvas.pixel(tree.down, tree.right)] + above).astype(np.float32)
-    where = (out < 1) & (elevation > canvas.surface[stencil.at])
-    shade = np.maximum(0.5, 1 + 0.14 * rough).astype(np.float32)
-    material = Material.CROWN if tree.height > SHRUB_M else Material.HEDGE
-    canvas.paint(stencil, where, material, tree.spectrum, shade)
-    canvas.lift(stencil, where, elevation)
 
 
 def weather(canvas: Canvas, rng: np.random.Generator) -> None:

@@ -25,6 +25,8 @@ FRONTS = 0.55
 """Share of parcels whose front yard is not the garden's lawn."""
 COURT_M = {"tennis": (36.0, 18.0), "games": (28.0, 15.0), "small": (15.0, 9.0)}
 """Length and width of sports courts with their run-off, metres."""
+KERB_M = 0.2
+"""Width of the kerb about a slab, metres."""
 
 
 def lay_gardens(draft: Draft, parcels: list[Parcel]) -> None:
@@ -104,20 +106,38 @@ def lay_skirt(draft: Draft, pose: Pose, length: float, width: float) -> None:
 
 
 def lay_slabs(draft: Draft, plot: Plot, per_hectare: float) -> None:
-    """Flat rectangles of concrete, tar, gravel or felt on open ground, as large as roofs and of their colours."""
+    """Yards of concrete, tar, stones or felt within a kerb, as large as roofs and of their colours.
+
+    They lie only where nothing stands, parks or is paved already.
+    """
     rng, area = draft.rng, max(0.0, plot.length) * max(0.0, plot.depth)
     for _ in range(rng.poisson(per_hectare * area / 10_000)):
         p, q = rng.uniform(plot.p0, plot.p1), rng.uniform(plot.q0, plot.q1)
         long, deep = rng.uniform(4, 28) / 2, rng.uniform(3, 14) / 2
-        within = Plot(max(plot.p0, p - long), min(plot.p1, p + long), max(plot.q0, q - deep), min(plot.q1, q + deep))
-        covers = (draft.flat_roof(), draft.tile_roof(), draft.stones(), draft.character.asphalt.varied(rng, 0.25, 0.03))
-        draft.add_yard(within, Material.PAVING, covers[rng.integers(4)])
+        slab = Plot(max(plot.p0, p - long), min(plot.p1, p + long), max(plot.q0, q - deep), min(plot.q1, q + deep))
+        if min(slab.length, slab.depth) > 3 and draft.fits(draft.middle(slab), slab.length + 1, slab.depth + 1):
+            _lay_slab(draft, slab)
+
+
+def _lay_slab(draft: Draft, slab: Plot) -> None:
+    """One yard and its kerb; its ground is taken."""
+    rng = draft.rng
+    draft.room.take(draft.middle(slab), slab.length, slab.depth)
+    covers = (draft.flat_roof(), draft.tile_roof(), draft.stones(), draft.character.asphalt.varied(rng, 0.25, 0.03))
+    draft.add_yard(slab, Material.PAVING, draft.character.pavement.varied(rng, 0.2, 0.02))
+    draft.add_yard(
+        Plot(slab.p0 + KERB_M, slab.p1 - KERB_M, slab.q0 + KERB_M, slab.q1 - KERB_M),
+        Material.PAVING,
+        covers[rng.integers(4)],
+    )
 
 
 def lay_court(draft: Draft, pose: Pose) -> None:
-    """A sports court with its lines."""
+    """A sports court with its lines, where there is room for it."""
     rng = draft.rng
     length, width = COURT_M[str(rng.choice(list(COURT_M)))]
+    if not draft.fits(pose, length, width):
+        return
     cover = COURTS[rng.integers(len(COURTS))].varied(rng, 0.15, 0.05)
     draft.add_surface(pose, length, width, Material.CLUTTER, cover)
     line = cover.towards(PAINT, 0.6)

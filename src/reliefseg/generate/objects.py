@@ -17,6 +17,19 @@ class Roof(Enum):
     HIP = "hip"
 
 
+class Habit(Enum):
+    """How trees grow."""
+
+    ROUND = "round"
+    DENSE = "dense"
+    AIRY = "airy"
+    SPREADING = "spreading"
+    COLUMN = "column"
+    CONE = "cone"
+    PALM = "palm"
+    SHRUB = "shrub"
+
+
 class Surface(NamedTuple):
     """A rectangle of another surface: a drive, a terrace, a bed, a hedge, a pool, a container. Metres.
 
@@ -98,14 +111,14 @@ class Car(NamedTuple):
 class Tree(NamedTuple):
     """A tree by its trunk, its crown's radius and its height, metres.
 
-    `lobes` (phase, swing) make its outline uneven; conifers are cones.
+    `lobes` (phase, swing) make its outline uneven.
     """
 
     down: float
     right: float
     radius: float
     height: float
-    conifer: bool
+    habit: Habit
     lobes: tuple[float, float]
     spectrum: Spectrum
 

@@ -123,7 +123,7 @@ class Kerb(NamedTuple):
         at = self.lines.at[self.number] + side
         if self.lines is self.streets.long:
             return self.streets.place(along, at)
-        return self.streets.place(at, along).moved(0, 0, pi / 2)
+        return self.streets.place_across(at, along)
 
     def places(self, rng: np.random.Generator, spacing: float, jitter: float) -> list[float]:
         """Positions along the street, so many metres apart, each moved on by up to `jitter`; none on crossings."""

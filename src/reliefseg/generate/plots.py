@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import pi
 
-from reliefseg.generate.dense import container, stalls
+from reliefseg.generate.dense import car_park
 from reliefseg.generate.draft import Draft, Parcel, Plot, parcels
 from reliefseg.generate.gardens import lay_gardens, lay_skirt, lay_slabs
 from reliefseg.generate.objects import Building, Roof
@@ -72,7 +72,8 @@ def _drive(draft: Draft, parcel: Parcel, start: float, stop: float, setback: flo
     draft.add_paving(pose, length, width)
     if has_garage:
         garage = draft.on(parcel, middle, length + 3.1).moved(0, 0, pi / 2)
-        add_flat(draft, garage, 6.2, width, 2.7, draft.flat_roof())
+        if draft.fits(garage, 6.2, width):
+            add_flat(draft, garage, 6.2, width, 2.7, draft.flat_roof())
     if length > 5.2 and rng.random() < 0.5:
         draft.add_car(draft.on(parcel, middle, length - 2.6).moved(0, rng.normal(0, 0.1), pi / 2))
 
@@ -87,11 +88,13 @@ def _garden(draft: Draft, parcel: Parcel, middle: float, behind: float) -> None:
         _bed(draft, parcel, behind + room * 0.7, rng.uniform(2, 5), rng.uniform(1.5, 3))
     if room > 9 and rng.random() < 0.1:
         pool = draft.on(parcel, middle, behind + room * 0.55)
-        draft.add_surface(pool, 7.5, 4.2, Material.CLUTTER, draft.character.pavement)
-        draft.add_surface(pool, 6.5, 3.2, Material.CLUTTER, POOL.varied(rng, 0.1, 0.05))
+        if draft.fits(pool, 7.5, 4.2):
+            draft.add_surface(pool, 7.5, 4.2, Material.CLUTTER, draft.character.pavement)
+            draft.add_surface(pool, 6.5, 3.2, Material.CLUTTER, POOL.varied(rng, 0.1, 0.05))
     elif room > 6 and rng.random() < 0.3:
         corner = draft.on(parcel, parcel.p0 + 2.6, parcel.depth - 2.0)
-        draft.add_building(Building(corner, 3.4, 2.6, 2.3, Roof.GABLE, 0.35, draft.tile_roof()))
+        if draft.fits(corner, 3.4, 2.6):
+            draft.add_building(Building(corner, 3.4, 2.6, 2.3, Roof.GABLE, 0.35, draft.tile_roof()))
 
 
 def _bed(draft: Draft, parcel: Parcel, inwards: float, length: float, width: float) -> None:
@@ -139,16 +142,18 @@ def _narrow_garden(draft: Draft, row: Parcel, p: float, behind: float, unit: flo
     if rng.random() < 0.35:
         _hedge(draft, draft.on(row, p + unit / 2, behind + 3.5).moved(0, 0, pi / 2), 6.5)
     if row.depth > behind + 8 and rng.random() < 0.3:
-        add_flat(draft, draft.on(row, p, row.depth - 1.6), 3.0, 2.4, 2.3, draft.flat_roof())
+        shed = draft.on(row, p, row.depth - 1.6)
+        if draft.fits(shed, 3.0, 2.4):
+            add_flat(draft, shed, 3.0, 2.4, 2.3, draft.flat_roof())
 
 
 def fill_courts(draft: Draft, plot: Plot) -> None:
     """Blocks of flats along the streets; between them lawns, trees and a paved court with cars."""
     cut = parcels(draft.rng, plot, 24, 42)
     lay_gardens(draft, cut)
-    lay_slabs(draft, plot, 8)
     for row in cut:
         _flats(draft, row)
+    lay_slabs(draft, plot, 15)
     draft.scatter_trees(plot, 90, 3.1)
     draft.scatter_shrubs(plot, 70)
 
@@ -159,18 +164,11 @@ def _flats(draft: Draft, row: Parcel) -> None:
     length = row.width - rng.uniform(3, 8)
     eave = 0.8 + STOREY_M * max(2, round(rng.uniform(*draft.character.look.storeys)))
     pose = draft.on(row, (row.p0 + row.p1) / 2, setback + width / 2)
-    flat = rng.random() < 0.25 + draft.character.flat_share
-    add_roofed(draft, pose, length, width, eave, Roof.FLAT if flat else (Roof.GABLE, Roof.HIP)[rng.integers(2)])
+    flat, fitting = rng.random() < 0.25 + draft.character.flat_share, draft.shrunk(pose, length, width)
+    if fitting is None:
+        return
+    add_roofed(draft, pose, *fitting, eave, Roof.FLAT if flat else (Roof.GABLE, Roof.HIP)[rng.integers(2)])
     room = row.depth - setback - width
     if room > 7.5 and rng.random() < 0.65:
-        _car_park(draft, row, setback + width + 2 + (room - 2) / 2, length * rng.uniform(0.4, 0.8))
-
-
-def _car_park(draft: Draft, row: Parcel, inwards: float, length: float) -> None:
-    """A paved strip with stalls across it and, now and then, a container at its end."""
-    rng, middle = draft.rng, (row.p0 + row.p1) / 2
-    pose = draft.on(row, middle, inwards)
-    draft.add_surface(pose, length, 5.6, Material.PAVING, draft.character.asphalt.varied(rng, 0.12, 0.03))
-    stalls(draft, pose, length - 3, draft.character.parked + 0.25)
-    if rng.random() < 0.3:
-        container(draft, pose.moved(length / 2 - 1.3, 0, pi / 2))
+        behind = draft.on(row, (row.p0 + row.p1) / 2, setback + width + 2 + (room - 2) / 2)
+        car_park(draft, behind, length * rng.uniform(0.4, 0.8), 5.6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from math import atan, cos, pi, sin
 from typing import NamedTuple
 
@@ -93,6 +94,22 @@ class StreetNet(NamedTuple):
         right = u * cos(self.angle) - v * sin(self.angle)
         down = u * sin(self.angle) + v * cos(self.angle)
         return Pose(down, right, self.angle - atan(self.bend_q.slope(u)))
+
+    def place_across(self, p: float, q: float) -> Pose:
+        """The pose at street coordinates, its long axis along the cross streets."""
+        down, right, _ = self.place(p, q)
+        v = cos(self.angle) * down - sin(self.angle) * right
+        return Pose(down, right, self.angle + pi / 2 + atan(self.bend_p.slope(v)))
+
+    def on_street(self, down: float, right: float) -> bool:
+        """Whether a place lies on a carriageway or a pavement."""
+        u, v = cos(self.angle) * right + sin(self.angle) * down, cos(self.angle) * down - sin(self.angle) * right
+        p, q = u + self.bend_p.at(v), v + self.bend_q.at(u)
+        i = min(max(bisect(self.cross.at, p) - 1, 0), len(self.cross.at) - 2)
+        j = min(max(bisect(self.long.at, q) - 1, 0), len(self.long.at) - 2)
+        if any(abs(q - self.long.at[k]) < self.long.reach(k) for k in (j, j + 1)):
+            return True
+        return any(abs(p - self.cross.at[k]) < self.cross.reach(k) and not self.gone[k, j] for k in (i, i + 1))
 
     def coordinates(
         self, down: Float32[np.ndarray, " height"], right: Float32[np.ndarray, " width"]

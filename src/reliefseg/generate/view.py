@@ -10,11 +10,14 @@ from jaxtyping import Bool, Float32, Int32, UInt8
 
 from reliefseg.generate.canvas import Canvas
 from reliefseg.generate.character import Character, Lean
-from reliefseg.generate.light import incidence, openness, overshadowed, sunlit
+from reliefseg.generate.crowns import Foliage
+from reliefseg.generate.light import incidence, openness, overshadowed, sunlit, through_crowns
 from reliefseg.generate.spectra import GLASS, Material
 
 FLOOR_M = 3.0
 """From window to window up a façade, metres."""
+LEAVES_SCATTER = 0.3
+"""Share of a crown's sunlight that does not depend on its slope: leaves hang at all angles."""
 
 
 class Seen(NamedTuple):
@@ -36,11 +39,15 @@ class View(NamedTuple):
     side: Bool[np.ndarray, "height width"]
 
 
-def view_from_above(canvas: Canvas, character: Character, inner: tuple[slice, slice]) -> Seen:
+def view_from_above(canvas: Canvas, foliage: Foliage, character: Character, inner: tuple[slice, slice]) -> Seen:
     """The part of a canvas that is the scene, as the scene's light and camera show it."""
     surface, gsd, sun = canvas.surface, canvas.gsd, character.sun
-    lit = sunlit(overshadowed(surface, gsd, sun), canvas.material == Material.CROWN)
-    sunlight, skylight = lit * incidence(surface, gsd, sun), openness(surface, gsd)
+    lit = sunlit(overshadowed(foliage.solid, surface, gsd, sun))
+    lit *= through_crowns(canvas, foliage.balls, foliage.grain, sun)
+    facing = incidence(surface, gsd, sun)
+    facing[canvas.material == Material.CROWN] *= np.float32(1 - LEAVES_SCATTER)
+    facing[canvas.material == Material.CROWN] += np.float32(LEAVES_SCATTER)
+    sunlight, skylight = lit * facing, openness(surface, gsd)
     above = surface - canvas.ground
     if not any(character.lean):
         return Seen(canvas.albedo[:, *inner], sunlight[inner], skylight[inner], canvas.material[inner], above[inner])
