@@ -400,7 +400,7 @@ def test_reliability_is_drawn_and_said_in_words(full_run):
     assert text.count("fitted on these very scenes") == 1, "on validation alone"
     shown = [one["aria-label"] for one in page.all("svg") if "80 to 87 % sure, 70 % right" in one["aria-label"]]
     assert len(shown) == 2
-    assert text.count("opacity:0.3") == 2, "bars with few pixels are faint"
+    assert text.count("opacity:0.2") == 2, "bars with few pixels are faint"
     with (full_run / "config.toml").open("a") as settings:
         settings.write("[validation]\nblocks = true\n")
     assert "fitted on these very scenes" not in page_of(full_run)[0]

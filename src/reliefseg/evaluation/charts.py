@@ -91,7 +91,7 @@ def _bar(bar: ConfidenceBin, across: tuple[float, float], up: tuple[float, float
         f"{_sure_text(bar)}, {100 * bar.confidence:.1f} % on average: {100 * bar.right:.1f} % right; "
         f"{100 * bar.share:.2g} % of the pixels"
     )
-    opacity = 0.3 if bar.share < _FEW else 0.85
+    opacity = 0.2 if bar.share < _FEW else 0.6
     rect = Markup('<rect x="{}" y="{}" width="{}" height="{}" style="fill:var(--line-0);opacity:{}"/>').format(
         left, top, round(right - left, 1), round(_HEIGHT - _BOTTOM - top, 1), opacity
     )

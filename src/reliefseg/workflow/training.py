@@ -36,9 +36,9 @@ ENCODER = "encoder.safetensors"
 def train(dataset: Dataset, run: Path, settings: Settings, *, resume: bool = False, say: Sayer = SILENT) -> Path:
     """Trains on a data set's training splits into the folder `run`; returns the model bundle's folder.
 
-    Depth rasters, pretraining and adversarial training are done where they are missing. Checkpoints are picked on
-    validation scenes only; the test split is not read. InputError: wrong settings, a split that is missing, a run
-    folder in use or holding another run, a machine that lacks what the settings ask for.
+    Depth rasters, pretraining and adversarial training are done where they are missing. Checkpoints are picked, and
+    the temperature is fitted, on validation scenes only; the test split is not read. InputError: wrong settings, a
+    split that is missing, a run folder in use or holding another run, a machine that lacks what the settings ask for.
     """
     _learn(_train, dataset, run, settings, resume=resume, say=say)
     return run / "model"
