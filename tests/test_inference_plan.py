@@ -155,7 +155,7 @@ def blocks_of(arrays, store, *, scale=1.0, engine=None):
     normalisation = Normalisation((0.0,) * 4, (255.0,) * 4)
     workers = Workers(Job(plan, ArraySource(arrays), engine, normalisation), plan.pieces, store.keep)
     with workers.running():
-        return list(Blocks(plan, store, 4, workers.wait))
+        return list(Blocks(plan, store, 4, workers.wait, temperature=1.0))
 
 
 def test_the_scene_comes_out_of_finished_files_to_the_bit(holey, tmp_path):

@@ -14,8 +14,9 @@ from reliefseg.evaluation.charts import Series, line_chart
 from reliefseg.evaluation.embedding import Wanted, embed_all
 from reliefseg.evaluation.metrics import SplitEvaluation
 from reliefseg.evaluation.pictures import PanelTile, class_panels, scene_picture
+from reliefseg.evaluation.reliability import calibration_section
 from reliefseg.evaluation.report import hero_scene, write_report
-from reliefseg.evaluation.runfiles import read_run, single_figure, values_by_class
+from reliefseg.evaluation.runfiles import RunFiles, SplitFiles, read_run, single_figure, values_by_class
 from reliefseg.raster.classes import ClassSpec, ClassTable
 
 CLASSES = ClassTable((ClassSpec("roof", (200, 30, 40)), ClassSpec("road", (10, 20, 30))))
@@ -378,3 +379,42 @@ def test_charts_leave_out_gaps_and_survive_flat_and_single_values():
     assert "<t>" not in flat
     long = line_chart("t", [Series("a", range(100_000), np.ones(100_000).tolist())])
     assert len(long) < 10_000
+
+
+def calibration(temperature: float) -> dict:
+    """Two bins with pixels: 80 to 87 % sure and 70 % right; surest and 99 % right."""
+    bins = [{"confidence": None, "accuracy": None, "pixels": 0} for _ in range(15)]
+    bins[12] = {"confidence": 0.83, "accuracy": 0.7, "pixels": 100}
+    bins[14] = {"confidence": 0.98, "accuracy": 0.99, "pixels": 19_900}
+    return {"expected_calibration_error": 0.0107, "bins": bins, "temperature": temperature}
+
+
+def test_reliability_is_drawn_and_said_in_words(full_run):
+    for split, temperature in (("test", 1.5), ("validation", 1.5)):
+        path = full_run / "evaluation" / split / "metrics.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "calibration": calibration(temperature)}))
+    text, page = page_of(full_run)
+    assert text.count("Of the pixels that the model is 93 to 100 % sure of, 99 % are right: as it says.") == 2
+    assert "lie 1.1 points apart" in text
+    assert text.count("A temperature of 1.5, fitted on what validates, makes all probabilities less sure") == 2
+    assert text.count("fitted on these very scenes") == 1, "on validation alone"
+    shown = [one["aria-label"] for one in page.all("svg") if "80 to 87 % sure, 70 % right" in one["aria-label"]]
+    assert len(shown) == 2
+    assert text.count("opacity:0.2") == 2, "bars with few pixels are faint"
+    with (full_run / "config.toml").open("a") as settings:
+        settings.write("[validation]\nblocks = true\n")
+    assert "fitted on these very scenes" not in page_of(full_run)[0]
+
+
+def test_the_example_is_the_bin_that_adds_most_to_the_error():
+    bins = calibration(1.0)["bins"]
+    bins[12]["pixels"] = 19_900
+    split = SplitFiles("test", {"calibration": {**calibration(1.0), "bins": bins}}, {}, {})
+    section = calibration_section(RunFiles(Path(), "", {}, {}, [], [split], {}), split)
+    assert section is not None
+    assert section["sentences"][0].endswith("80 to 87 % sure of, 70 % are right: it is too sure there.")
+    assert "No temperature was fitted" in section["sentences"][2]
+
+
+def test_without_calibration_there_is_no_diagram(full_run):
+    assert "How far to trust its probabilities" not in page_of(full_run)[0]

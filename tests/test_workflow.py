@@ -67,6 +67,11 @@ def test_a_run_leaves_what_the_design_says(trained):
     assert not [p for p in trained.rglob(".*") if p.name != ".lock"]
     events = [json.loads(x) for x in (trained / "log.jsonl").read_text().splitlines()]
     assert sum(e["event"] == "validation" and e["phase"] == "train" for e in events) == 2
+    calibration, temperature = metrics["calibration"], load_model(trained).spec.temperature
+    assert set(calibration) == {"expected_calibration_error", "bins", "temperature"}
+    assert sum(one["pixels"] for one in calibration["bins"]) == np.sum(metrics["confusion"])
+    assert calibration["temperature"] == temperature != 1
+    assert any(e["event"] == "note" and f"temperature {temperature:.3g}, fitted on" in e["text"] for e in events)
 
 
 def test_reading_the_test_split_is_counted(data, trained, capsys):
@@ -123,6 +128,8 @@ def test_nothing_of_the_test_scenes_nor_label_pixels_of_tile_labelled_ones_reach
             file.write(everything)
     assert command(["train", str(copy), "-o", str(tmp_path / "run"), *SMALL]) == 0
     assert same(model_of(trained), model_of(tmp_path / "run"))
+    described = [(run / "model" / "config.json").read_text() for run in (trained, tmp_path / "run")]
+    assert described[0] == described[1], "the temperature is part of the model"
 
 
 def begun(arguments, seen, signals):
@@ -208,6 +215,7 @@ def test_without_validation_the_last_average_is_the_result_and_that_is_said(data
     log = (tmp_path / "run" / "log.jsonl").read_text()
     assert "nothing is picked" in log
     assert "pretraining is left out" in log
+    assert load_model(tmp_path / "run").spec.temperature == 1
 
 
 def test_a_quarter_of_the_labelled_scenes_can_validate(data, tmp_path):
@@ -217,6 +225,7 @@ def test_a_quarter_of_the_labelled_scenes_can_validate(data, tmp_path):
     log = (tmp_path / "run" / "log.jsonl").read_text()
     assert "one quarter of each pixel-labelled scene" in log
     assert '"event": "validation"' in log
+    assert load_model(tmp_path / "run").spec.temperature != 1
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from reliefseg.evaluation.borders import (
     count_boundaries,
     eroded_labels,
 )
+from reliefseg.evaluation.calibration import ReliabilityCounts, calibration_figures, count_reliability
 from reliefseg.evaluation.confusion import classes_without_truth, confusion_matrix, scores_from_confusion
 from reliefseg.evaluation.metrics import SplitEvaluation
 from reliefseg.evaluation.original import SquareCounts, count_squares, original_figures, trivial_figures
@@ -14,12 +15,15 @@ from reliefseg.evaluation.original import SquareCounts, count_squares, original_
 __all__ = [
     "BORDER_RADIUS",
     "BoundaryCounts",
+    "ReliabilityCounts",
     "SplitEvaluation",
     "SquareCounts",
     "boundary_f1",
+    "calibration_figures",
     "classes_without_truth",
     "confusion_matrix",
     "count_boundaries",
+    "count_reliability",
     "count_squares",
     "eroded_labels",
     "original_figures",

@@ -1,4 +1,4 @@
-"""Line charts as inline SVG: no script, no picture file, readable on light and dark pages."""
+"""Line charts and reliability diagrams as inline SVG: no script, no picture file, for light and dark pages."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from markupsafe import Markup, escape
 _WIDTH, _HEIGHT = 560, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 46, 34
 _MOST_POINTS = 160
+_FEW = 0.01
+"""Bars of a smaller share of the pixels are faint."""
 
 
 class Series(NamedTuple):
@@ -20,6 +22,17 @@ class Series(NamedTuple):
     steps: Sequence[float]
     values: Sequence[float | None]
     color: str | None = None
+
+
+class ConfidenceBin(NamedTuple):
+    """Pixels whose class has a probability between `low` and `high`: their mean probability (`confidence`), how many
+    of them are right, and their share of all pixels; fractions."""
+
+    low: float
+    high: float
+    confidence: float
+    right: float
+    share: float
 
 
 def percent(value: float) -> str:
@@ -53,6 +66,40 @@ def line_chart(
     label = f"{title}: " + "; ".join(f"{s.name} ends at {tick(s.values[-1] or 0.0)}" for s in drawn)
     head = Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(_WIDTH, _HEIGHT, label)
     return head + _legend(title, drawn) + Markup("").join(parts) + Markup("</svg>")
+
+
+def reliability_chart(title: str, bars: Sequence[ConfidenceBin]) -> Markup:
+    """How often a map is right over how sure it is, as an SVG element: bars that should end on the diagonal."""
+    across, up = (0.0, 100.0), (0.0, 1.0)
+    parts = [_axes(across, up, percent, "% sure"), *(_bar(bar, across, up) for bar in bars)]
+    diagonal = Markup('<path class="line ideal" d="M{} {}L{} {}"/>').format(
+        _LEFT, _HEIGHT - _BOTTOM, _WIDTH - _RIGHT, _TOP
+    )
+    told = "; ".join(f"{_sure_text(bar)}, {percent(bar.right)} right" for bar in bars)
+    head = Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">')
+    legend = Markup('<text class="title" x="0" y="13">{}</text><text x="0" y="29">{}</text>').format(
+        title, "bars: share right, faint where few pixels are; line: as often as it says"
+    )
+    head = head.format(_WIDTH, _HEIGHT, f"{title}: {told}")
+    return head + legend + Markup("").join(parts) + diagonal + Markup("</svg>")
+
+
+def _bar(bar: ConfidenceBin, across: tuple[float, float], up: tuple[float, float]) -> Markup:
+    left, right = (round(_x(100 * end, across), 1) for end in (bar.low, bar.high))
+    top = round(_y(bar.right, up), 1)
+    told = (
+        f"{_sure_text(bar)}, {100 * bar.confidence:.1f} % on average: {100 * bar.right:.1f} % right; "
+        f"{100 * bar.share:.2g} % of the pixels"
+    )
+    opacity = 0.2 if bar.share < _FEW else 0.6
+    rect = Markup('<rect x="{}" y="{}" width="{}" height="{}" style="fill:var(--line-0);opacity:{}"/>').format(
+        left, top, round(right - left, 1), round(_HEIGHT - _BOTTOM - top, 1), opacity
+    )
+    return Markup("<g>{}<title>{}</title></g>").format(rect, told)
+
+
+def _sure_text(bar: ConfidenceBin) -> str:
+    return f"{100 * bar.low:.0f} to {100 * bar.high:.0f} % sure"
 
 
 def _thinned(series: Series) -> Series:

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from reliefseg.evaluation import costs, curves, sections
 from reliefseg.evaluation.advice import advise
 from reliefseg.evaluation.embedding import Wanted, embed_all, panel_names
+from reliefseg.evaluation.reliability import calibration_section
 from reliefseg.evaluation.runfiles import RunFiles, SplitFiles, read_run
 from reliefseg.raster.files import write_text
 
@@ -104,12 +105,12 @@ def _words(run: RunFiles, split: SplitFiles | None) -> dict[str, Any]:
         "times": costs.time_rows(run),
         "speeds": costs.speeds(run),
         "cost": costs.cost_rows(split) if split else {},
-        "measured": [_measured(one) for one in run.splits],
+        "measured": [_measured(run, one) for one in run.splits],
     }
 
 
-def _measured(split: SplitFiles) -> dict[str, Any]:
-    """The tables of an evaluated split."""
+def _measured(run: RunFiles, split: SplitFiles) -> dict[str, Any]:
+    """The tables and the reliability diagram of an evaluated split."""
     return {
         "name": split.name,
         "count": sections.scene_count(split),
@@ -117,6 +118,7 @@ def _measured(split: SplitFiles) -> dict[str, Any]:
         "means": sections.mean_row(split),
         "scenes": sections.scene_rows(split),
         "confusion": sections.confusion_rows(split),
+        "calibration": calibration_section(run, split),
         "original": sections.original_rows(split),
         "absent": sections.absent_classes(split),
     }

@@ -6,7 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, PositiveFloat, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
@@ -19,7 +19,8 @@ from reliefseg.raster import ClassSpec, ClassTable, explain
 from reliefseg.raster.files import whole_folder
 from reliefseg.tiles import Normalisation
 
-FORMAT = 1
+FORMAT = 2
+"""1 knew no temperature: it is 1 there."""
 
 
 class BundleClass(BaseModel):
@@ -38,6 +39,7 @@ class ModelSpec(BaseModel):
     `working_scale` is network pixels per scene pixel at `reference_gsd` (metres a pixel; None: unknown, then every
     scene is taken at `working_scale`). `window` is the side of the windows it was validated with, `margin` the
     outermost pixels thrown away, both in network pixels. `mean` and `std`: image bands in file units, then depth.
+    `temperature` softens (above 1) or sharpens the blended probabilities; 1 leaves them as the network has them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
@@ -55,6 +57,7 @@ class ModelSpec(BaseModel):
     window: int
     margin: int
     depth: DepthSettings
+    temperature: PositiveFloat = 1.0
 
     @property
     def uses_depth(self) -> bool:

@@ -13,17 +13,22 @@ from reliefseg.inference.computing import STEPS
 from reliefseg.inference.plan import Plan, shared
 from reliefseg.inference.sampling import support, upsampled
 from reliefseg.inference.store import Store
+from reliefseg.inference.temperature import tempered
 from reliefseg.raster import Window
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """The blocks of a scene, row by row, as often as they are asked for; `wait` holds until a piece is finished."""
+    """The blocks of a scene, row by row, as often as they are asked for; `wait` holds until a piece is finished.
+
+    Pieces know nothing of the model's temperature; it is applied to what they blend to.
+    """
 
     plan: Plan
     store: Store
     classes: int
     wait: Callable[[int], None]
+    temperature: float
 
     def __iter__(self) -> Iterator[Block]:
         for window in block_windows(self.plan.height, self.plan.width):
@@ -40,7 +45,7 @@ class Blocks:
             found = self.store.probabilities(piece, common)
             if found is not None:
                 total[(slice(None), *common.shifted(-part.row, -part.col).slices)] += found
-        return upsampled(total / np.float32(STEPS), part, self.plan, window)
+        return tempered(upsampled(total / np.float32(STEPS), part, self.plan, window), self.temperature)
 
     def valid(self, window: Window) -> Bool[np.ndarray, "h w"]:
         """Where a window of the scene is valid."""

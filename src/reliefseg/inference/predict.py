@@ -84,5 +84,5 @@ class ScenePredictor:
 
         workers = Workers(job, plan.pieces, keep)
         with workers.running():
-            blocks = Blocks(plan, store, len(self.spec.classes), workers.wait)
+            blocks = Blocks(plan, store, len(self.spec.classes), workers.wait, self.spec.temperature)
             return blocks.probabilities(Window(0, 0, plan.height, plan.width))

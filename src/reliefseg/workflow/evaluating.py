@@ -13,7 +13,7 @@ from jaxtyping import Float32, UInt8
 
 from reliefseg.config import Settings, read_settings
 from reliefseg.errors import InputError
-from reliefseg.evaluation import SplitEvaluation
+from reliefseg.evaluation import ReliabilityCounts, SplitEvaluation, calibration_figures, count_reliability
 from reliefseg.evaluation.pictures import PanelTile, class_panels, photograph, scene_picture
 from reliefseg.inference import ScenePredictor
 from reliefseg.learning import RunLog, held
@@ -61,14 +61,17 @@ def _evaluated(run: Path, dataset: Dataset, split: str, show: Show, say: Sayer) 
         depth = depth_rasters(scenes, model.predictor.spec.depth, dataset.cache, say)
         folder = run / "evaluation" / split
         began = time.monotonic()
-        tally = SplitEvaluation(dataset.classes)
+        tally, reliability = SplitEvaluation(dataset.classes), ReliabilityCounts.none()
         with say.progress(f"evaluating on {split}") as tick:
             for i, scene in enumerate(scenes):
-                _evaluate_scene(model.predictor, scene, depth.get(scene.name), tally, show, folder)
+                found = _evaluate_scene(model.predictor, scene, depth.get(scene.name), tally, show, folder)
+                reliability = reliability.plus(found)
                 tick(i + 1, len(scenes))
         seconds = time.monotonic() - began
         readings = _readings(folder) + 1
-        metrics = {**tally.to_metrics(), **_effort(run), "split": split, "readings": readings}
+        calibration = calibration_figures(reliability, model.spec.temperature)
+        metrics = {**tally.to_metrics(), "calibration": calibration, **_effort(run)}
+        metrics |= {"split": split, "readings": readings}
         write_json(folder / "metrics.json", metrics)
         log = RunLog(run)
         log.write("run", "timing", part=f"evaluation on {split}", seconds=round(seconds, 2))
@@ -105,12 +108,14 @@ def _refuse_other_classes(predictor: ScenePredictor, dataset: Dataset) -> None:
 
 def _evaluate_scene(
     predictor: ScenePredictor, scene: Scene, depth: Path | None, tally: SplitEvaluation, show: Show, folder: Path
-) -> None:
+) -> ReliabilityCounts:
+    """Tallies and draws one scene; what its probabilities are worth is returned."""
     arrays = predictor.read(scene, depth, with_labels=True)
     probabilities = predictor.probabilities(arrays)
     predicted = predictor.most_probable(probabilities, arrays)
     tally.add(scene.name, arrays.labels, predicted)
     show(Shown(scene, arrays, probabilities, predicted, predictor.spec.class_table), folder)
+    return count_reliability(arrays.labels, predicted, probabilities.max(axis=0))
 
 
 def _draw(shown: Shown, folder: Path) -> None:

@@ -16,7 +16,7 @@ from reliefseg.depth import DepthSettings, photo_bands
 from reliefseg.depth.builtin import open_builtin
 from reliefseg.depth.heights import load_heights
 from reliefseg.errors import InputError
-from reliefseg.export import save_bundle, write_tensors
+from reliefseg.export import ModelSpec, save_bundle, write_tensors
 from reliefseg.hardware import describe, pick_device, pick_precision, use_processor
 from reliefseg.learning import Hooks, Log, NoLog, RunLog, Training, held, seconds_per_step
 from reliefseg.learning.processes import Processes, agreed, gather, refuse_uneven, start
@@ -24,6 +24,7 @@ from reliefseg.learning.run_folder import unless_full
 from reliefseg.networks import Generator, PackedU2Net, U2Net, build_generator, load_official, load_relief
 from reliefseg.raster import Dataset
 from reliefseg.raster.files import whole_file, write_json, write_text
+from reliefseg.workflow.calibrating import calibrated
 from reliefseg.workflow.preparing import Preparation, make_training_depth, prepare
 from reliefseg.workflow.record import data_summary, environment, notes_on
 from reliefseg.workflow.saying import SILENT, Sayer, in_words, timed
@@ -35,9 +36,9 @@ ENCODER = "encoder.safetensors"
 def train(dataset: Dataset, run: Path, settings: Settings, *, resume: bool = False, say: Sayer = SILENT) -> Path:
     """Trains on a data set's training splits into the folder `run`; returns the model bundle's folder.
 
-    Depth rasters, pretraining and adversarial training are done where they are missing. Checkpoints are picked on
-    validation scenes only; the test split is not read. InputError: wrong settings, a split that is missing, a run
-    folder in use or holding another run, a machine that lacks what the settings ask for.
+    Depth rasters, pretraining and adversarial training are done where they are missing. Checkpoints are picked, and
+    the temperature is fitted, on validation scenes only; the test split is not read. InputError: wrong settings, a
+    split that is missing, a run folder in use or holding another run, a machine that lacks what the settings ask for.
     """
     _learn(_train, dataset, run, settings, resume=resume, say=say)
     return run / "model"
@@ -56,8 +57,9 @@ def _train(dataset: Dataset, run: Path, settings: Settings, fabric: Fabric, log:
     prepared = _prepared(dataset, run, settings, fabric, log, say)
     generator = _pretrained(prepared, run, fabric, log, say)
     network = _trained(prepared, generator, run, fabric, log, say)
+    spec = _calibrated(prepared, network, fabric, log, say)
     if fabric.is_global_zero:
-        save_bundle(run / "model", prepared.spec, network)
+        save_bundle(run / "model", spec, network)
 
 
 def _pretrain(dataset: Dataset, run: Path, settings: Settings, fabric: Fabric, log: Log, say: Sayer) -> None:
@@ -246,6 +248,14 @@ def _trained(prepared: Preparation, generator: Generator, run: Path, fabric: Fab
             f"on validation: {training.best.score:.3f}."
         )
     return network
+
+
+def _calibrated(prepared: Preparation, network: Generator, fabric: Fabric, log: Log, say: Sayer) -> ModelSpec:
+    """What the model is, with its temperature where there are validation scenes."""
+    if not prepared.validation:
+        return prepared.spec
+    with timed(_timings(log), "fitting the temperature"), say.progress("fitting the temperature") as tick:
+        return calibrated(prepared, network, fabric, tick, _told(log, say))
 
 
 def _shower(
