@@ -205,9 +205,13 @@ def test_another_source_starts_afresh_and_says_so(monkeypatch, model, tmp_path, 
 
 def test_what_is_finished_is_not_computed_again(model, scene, tmp_path):
     predict(model, [scene], tmp_path)
+    left_over = tmp_path / f".reliefseg-{scene.stem}" / "key" / "piece_1.npz"
+    left_over.parent.mkdir(parents=True)
+    left_over.touch()  # as where the process was killed while it removed its work
     notes = Notes()
     (tally,) = predict(model, [scene], tmp_path, say=notes)
     assert notes.said("is there already")
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
     assert Path(tally["files"]["classes"]).exists()
     Path(tally["files"]["classes"]).unlink()
     (again,) = predict(model, [scene], tmp_path)
