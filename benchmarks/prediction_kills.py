@@ -25,6 +25,7 @@ BEGUN = "begun"
 def child(folder, out):
     """Predicts; tells when it begins."""
     stand_in.take_the_place_of_networks()
+    stand_in.StandIn.pause = 0.3  # so that most moments fall into the computing of windows
     plan.PIECE = 200  # so that there are many
     print(BEGUN, flush=True)
     predict(folder / "model", [folder / "scene.tif"], out, Wanted(True, True, True), engine="torch")

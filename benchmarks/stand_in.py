@@ -1,5 +1,7 @@
 """A network of one convolution in place of the real one, for benchmarks of everything around it."""
 
+import time
+
 import numpy as np
 import rasterio
 import torch
@@ -19,9 +21,9 @@ SPEC = ModelSpec(
 
 
 class StandIn:
-    """One convolution and softmax."""
+    """One convolution and softmax; takes `pause` seconds longer a batch, as a real network would."""
 
-    name, workers = "torch-float32", 2
+    name, workers, pause = "torch-float32", 2, 0.0
 
     def __init__(self, *_):
         torch.manual_seed(0)
@@ -29,6 +31,7 @@ class StandIn:
 
     @torch.inference_mode()
     def __call__(self, windows):
+        time.sleep(self.pause)
         keep = slice(SPEC.margin, SPEC.window - SPEC.margin)
         return self.convolution(torch.from_numpy(windows))[:, :, keep, keep].softmax(dim=1).numpy()
 

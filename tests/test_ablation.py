@@ -288,6 +288,7 @@ def test_each_row_changes_one_thing_of_the_recommended_settings(towns):
         ("depth", "builtin", "depth alone"),
         ("depth", "true heights", "builtin"),
         ("pretraining", "on", "off"),
+        ("lessons", "on", "off"),
         ("adversarial", "on", "off"),
         ("sides", "on", "off"),
         ("boxes", "random centre and size", "ordered grid"),

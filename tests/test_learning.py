@@ -2,6 +2,7 @@
 
 import json
 import math
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -10,14 +11,27 @@ from lightning_fabric import Fabric
 from sklearn.metrics import average_precision_score, f1_score
 
 from reliefseg.errors import InputError
+from reliefseg.export import write_tensors
 from reliefseg.hardware import placed
 from reliefseg.learning import Hooks, LossSettings, OptimiserSettings, RunLog, Training, TrainSettings, held, train
 from reliefseg.learning.adversarial import Player, supervised_losses, training_step
 from reliefseg.learning.average import AveragedNetwork
 from reliefseg.learning.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
-from reliefseg.learning.losses import judged, l1_loss, masked, one_hot, probabilities, supervised_loss
+from reliefseg.learning.labelled_tiles import LabelledTiles, labelled_batch
+from reliefseg.learning.lessons import Lessons, taught
+from reliefseg.learning.losses import (
+    TINY,
+    judged,
+    l1_loss,
+    masked,
+    one_hot,
+    probabilities,
+    shown_loss,
+    supervised_loss,
+)
 from reliefseg.learning.optimiser import build_discriminator_optimiser, build_optimiser, rate_factor
-from reliefseg.learning.pretraining import LabelledTiles, TileClassifier, labelled_batch, tile_scores
+from reliefseg.learning.pretraining import TileClassifier, tile_scores
+from reliefseg.learning.settings import LessonSettings
 from reliefseg.networks import SMALL, PatchDiscriminator, U2Net
 from reliefseg.raster import IGNORE_INDEX, Window
 from reliefseg.tiles import Boxes, Normalisation, SceneArrays, SceneBank, TileBatch, TileSettings
@@ -40,10 +54,10 @@ def bank(size=32, scenes=(0, 1), **more):
     return SceneBank(arrays, CLASSES, Normalisation.of(arrays), TileSettings(size=size, **more))
 
 
-def training(settings, seed=0, precision="32-true"):
+def training(settings, seed=0, precision="32-true", tiles=None):
     torch.manual_seed(seed)
     fabric = Fabric(accelerator="cpu", devices=1, precision=precision)
-    return Training(U2Net(3, CLASSES, SMALL), 3, CLASSES, settings, fabric, seed)
+    return Training(U2Net(3, CLASSES, SMALL), 3, CLASSES, settings, fabric, seed, tiles)
 
 
 def weights(network):
@@ -291,6 +305,12 @@ def test_the_last_three_checkpoints_and_the_best_are_kept(tmp_path):
     ]
 
 
+def test_others_may_read_weights_as_they_may_any_file(tmp_path):
+    (tmp_path / "any").touch()
+    write_tensors(tmp_path / "weights.safetensors", {"a": torch.zeros(1)})
+    assert (tmp_path / "weights.safetensors").stat().st_mode == (tmp_path / "any").stat().st_mode
+
+
 def test_a_run_folder_in_use_is_refused(tmp_path):
     with held(tmp_path / "run"), pytest.raises(InputError, match="in use by another process"), held(tmp_path / "run"):
         pass
@@ -352,6 +372,73 @@ def test_pretraining_moves_encoder_and_head_only():
     optimiser.step()
     moved = {k.split(".")[0] for k, v in generator.state_dict().items() if not torch.equal(v, before[k])}
     assert moved == {"encoder"}
+
+
+@pytest.fixture
+def lesson():
+    """Four windows of which the first two have no pixels on the left, with a teacher that knows nothing."""
+    data = bank(jitter=0)
+    teacher = U2Net(3, CLASSES, SMALL).eval()
+    lessons = Lessons(tiles_of(data), teacher, LessonSettings(batch=4, confidence=0), "softmax", 10, nullcontext)
+    return lessons.draw(0, 3, 4, 0, 8)
+
+
+def test_the_teacher_chooses_among_the_classes_that_are_shown(lesson):
+    for labels, shown, seen in zip(lesson.labels, lesson.shown, lesson.seen, strict=True):
+        assert set(labels[seen].tolist()) <= set(shown.nonzero().flatten().tolist())
+        assert (labels[~seen] == IGNORE_INDEX).all()
+    assert lesson.belief == 1.0
+    assert lesson.share == 0.5
+
+
+def test_the_teacher_is_silent_where_it_is_not_sure():
+    teacher = U2Net(3, CLASSES, SMALL).eval()
+    teacher.fused = lambda bands: torch.tensor([[5.0, 0, 0], [0, 0, 4], [0, 0, 5]])[None, :, None]
+    shown = torch.tensor([[True, True, False]])
+    found = taught(teacher, torch.zeros(1, 3, 1, 3), shown, 0.8, "softmax", nullcontext)
+    assert found.tolist() == [[[0, IGNORE_INDEX, 1]]]  # the last would be 2, which is not shown
+
+
+@pytest.mark.parametrize("kind", ["softmax", "sigmoid"])
+def test_tile_labels_by_hand(kind):
+    """Half of the pixels are of class 0, half of class 1, both surely; unseen ones count nowhere."""
+    logits = torch.full((1, CLASSES, 10, 10), -30.0)
+    logits[0, 0, :5], logits[0, 1, 5:] = 30, 30
+    seen = torch.ones(1, 10, 10, dtype=torch.bool)
+    both, only, other = (torch.tensor([[True, b, c]]) for b, c in ((True, False), (False, False), (True, True)))
+    least = -math.log(TINY)
+    assert shown_loss(logits, both, seen, kind).item() == pytest.approx(0, abs=1e-4)
+    assert shown_loss(logits, only, seen, kind).item() == pytest.approx(least / 2, rel=1e-4)
+    assert shown_loss(logits, other, seen, kind).item() == pytest.approx(least / 3, rel=1e-4)
+    seen[:, 5:] = False
+    assert shown_loss(logits, only, seen, kind).item() == pytest.approx(0, abs=1e-4)
+    assert shown_loss(logits, torch.zeros(1, CLASSES, dtype=torch.bool), seen & False, kind).item() == 0
+
+
+def test_lessons_move_the_generator_and_a_weight_of_zero_turns_them_off():
+    data, moved = bank(), {}
+    for name, loss in (
+        ("both", {}),
+        ("taught", {"shown": 0}),
+        ("shown", {"taught": 0}),
+        ("none", {"taught": 0, "shown": 0}),
+    ):
+        settings = TrainSettings(steps=4, batch=2, loss=LossSettings(**loss), lessons=LessonSettings(batch=2))
+        run = training(settings, tiles=tiles_of(data))
+        report = run.step(data, 0, 3)
+        moved[name] = weights(run.generator.network)
+        assert {"taught", "shown"} & report.keys() == {n for n in ("taught", "shown") if loss.get(n) != 0}
+    assert len({tuple(w[:50].tolist()) for w in moved.values()}) == 4
+
+
+def test_lessons_in_parts_are_those_of_one_step():
+    data = bank()
+    run = training(TrainSettings(steps=4, batch=2, accumulate=2, lessons=LessonSettings(batch=2)), tiles=tiles_of(data))
+    parts = run._lessons(0, 1)
+    whole = run.lessons.draw(0, 1, 4, 0, 4)
+    assert torch.equal(torch.cat([one.bands for one in parts]), whole.bands)
+    assert sum(one.share for one in parts) == 1
+    assert torch.isfinite(run.step(data, 0, 1)["taught"])
 
 
 def test_tile_scores_equal_scikit_learns():

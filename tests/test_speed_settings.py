@@ -115,7 +115,7 @@ def test_recomputation_takes_less_memory_and_the_estimate_knows():
 
 def _learn_from(run, bands):
     labels = torch.zeros(len(bands), *bands.shape[2:], dtype=torch.uint8)
-    run.learn_from(unevenly_labelled_bank().random_tiles(0, 0, 1)._replace(bands=bands, labels=labels))
+    run.learn_from([unevenly_labelled_bank().random_tiles(0, 0, 1)._replace(bands=bands, labels=labels)], [None])
 
 
 def test_compiled_and_recomputed_do_not_go_together():

@@ -13,7 +13,12 @@ from torch import Tensor
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Writes tensors by name; OSError where the disk is full or the file cannot be written."""
+    """Writes tensors by name; OSError where the disk is full or the file cannot be written.
+
+    safetensors makes files that nobody else can read: the file gets the permissions of any other.
+    """
+    path.touch()
+    usual = path.stat().st_mode
     try:
         save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, path)
     except SafetensorError as error:
@@ -21,3 +26,4 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
         if number is None:
             raise
         raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from None
+    path.chmod(usual)

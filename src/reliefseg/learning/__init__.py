@@ -1,7 +1,8 @@
 """Pretraining and adversarial training."""
 
+from reliefseg.learning.labelled_tiles import LabelledTiles
 from reliefseg.learning.loop import Hooks
-from reliefseg.learning.pretraining import LabelledTiles, pretrain
+from reliefseg.learning.pretraining import pretrain
 from reliefseg.learning.processes import is_first_process
 from reliefseg.learning.run_folder import Log, NoLog, RunLog, held
 from reliefseg.learning.settings import LossSettings, OptimiserSettings, PretrainSettings, TrainSettings

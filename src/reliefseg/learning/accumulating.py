@@ -18,6 +18,7 @@ from reliefseg.learning.adversarial import (
     total_loss,
     training_step,
 )
+from reliefseg.learning.lessons import Lesson
 from reliefseg.learning.losses import one_hot
 from reliefseg.learning.settings import LossSettings
 from reliefseg.networks import without_moments
@@ -30,18 +31,20 @@ def accumulated_step(
     batches: Sequence[TileBatch],
     weights: LossSettings,
     shares: Sequence[float | Tensor],
+    lessons: Sequence[Lesson | None],
 ) -> dict[str, Tensor]:
     """`training_step` on all these batches as on one, but that batch norm sees each by itself.
 
-    `shares` are each batch's valid pixels as a share of all. The discriminator has learnt from all batches before the
-    generator does: where there is one and several batches, the generator runs on each once more to make fakes.
+    `shares` are each batch's valid pixels as a share of all; each has its lesson, or none. The discriminator has learnt
+    from all batches before the generator does: where there is one and several batches, the generator runs on each once
+    more to make fakes.
     """
     if len(batches) == 1:
-        return training_step(generator, discriminator, batches[0], weights, shares[0])
+        return training_step(generator, discriminator, batches[0], weights, shares[0], lessons[0])
     report: dict[str, Tensor] = {}
     if discriminator is not None:
         discriminator.learn_from(_discriminator_losses(generator, discriminator, batches, weights, report))
-    generator.learn_from(_generator_losses(generator, discriminator, batches, weights, shares, report))
+    generator.learn_from(_generator_losses(generator, discriminator, batches, weights, shares, lessons, report))
     return report
 
 
@@ -69,11 +72,13 @@ def _generator_losses(
     batches: Sequence[TileBatch],
     weights: LossSettings,
     shares: Sequence[float | Tensor],
+    lessons: Sequence[Lesson | None],
     report: dict[str, Tensor],
 ) -> Iterator[Float[Tensor, ""]]:
-    for batch, share, together in zip(batches, shares, _last_together(generator, len(batches)), strict=True):
+    parts = zip(batches, shares, lessons, _last_together(generator, len(batches)), strict=True)
+    for batch, share, lesson, together in parts:
         with together:
-            losses, _, fake = generator_losses(generator.network(batch.bands), batch, weights, share)
+            losses, _, fake = generator_losses(generator.network, batch, weights, share, lesson)
             if discriminator is not None:
                 losses["adversarial"] = generator_judgement(discriminator, batch.bands, fake) / len(batches)
             loss = total_loss(losses, weights)

@@ -10,7 +10,17 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from reliefseg.learning.losses import judged, l1_loss, masked, one_hot, probabilities, supervised_loss
+from reliefseg.learning.lessons import Lesson
+from reliefseg.learning.losses import (
+    judged,
+    l1_loss,
+    masked,
+    one_hot,
+    probabilities,
+    shown_loss,
+    supervised_loss,
+    valid_pixels,
+)
 from reliefseg.learning.settings import LossSettings
 from reliefseg.networks import U2NetOutput
 from reliefseg.raster import IGNORE_INDEX
@@ -53,15 +63,17 @@ def training_step(
     batch: TileBatch,
     weights: LossSettings,
     share: float | Tensor = 1.0,
+    lesson: Lesson | None = None,
 ) -> dict[str, Tensor]:
     """One step on one batch; returns the losses as they were before it.
 
     The generator runs once. The discriminator learns on real and on detached fake, in separate batches; then the
     generator learns against the frozen discriminator. Ignored pixels count nowhere. Without a discriminator it is
-    plain supervised training. `share` weighs the means over valid pixels where the batch is but a part of a larger one.
+    plain supervised training. A lesson's windows are learnt from beside the tiles and never judged. `share` weighs the
+    means over valid pixels where the batch is but a part of a larger one.
     Source: Isola et al. 2017, eqs. 1 to 4.
     """
-    losses, real, fake = generator_losses(generator.network(batch.bands), batch, weights, share)
+    losses, real, fake = generator_losses(generator.network, batch, weights, share, lesson)
     judgement = {}
     if discriminator is not None:
         loss, accuracy = discriminator_loss(discriminator, batch.bands, real, fake.detach())
@@ -74,15 +86,38 @@ def training_step(
 
 
 def generator_losses(
-    output: U2NetOutput, batch: TileBatch, weights: LossSettings, share: float | Tensor
+    network: nn.Module, batch: TileBatch, weights: LossSettings, share: float | Tensor, lesson: Lesson | None
 ) -> tuple[dict[str, Float[Tensor, ""]], Float[Tensor, "n k h w"], Float[Tensor, "n k h w"]]:
     """All losses but the adversarial one; class maps as the discriminator sees them, real and fake."""
+    output, on_lesson = _outputs(network, batch, lesson)
     losses = supervised_losses(output, batch.labels, weights)
     real = one_hot(batch.labels, output.fused.shape[1])
     fake = fakes(output, batch, weights)
     if weights.l1:
         losses["l1"] = l1_loss(fake, real, batch.labels)
-    return {name: share * loss for name, loss in losses.items()}, real, fake
+    losses = {name: share * loss for name, loss in losses.items()}
+    if lesson is not None and on_lesson is not None:
+        losses |= lesson_losses(on_lesson, lesson, weights)
+    return losses, real, fake
+
+
+def _outputs(network: nn.Module, batch: TileBatch, lesson: Lesson | None) -> tuple[U2NetOutput, U2NetOutput | None]:
+    """What the network makes of tiles and of a lesson's windows, which it sees as one batch."""
+    if lesson is None:
+        return network(batch.bands), None
+    n = len(batch.bands)
+    fused, sides = network(torch.cat([batch.bands, lesson.bands]))
+    return U2NetOutput(fused[:n], tuple(s[:n] for s in sides)), U2NetOutput(fused[n:], tuple(s[n:] for s in sides))
+
+
+def lesson_losses(output: U2NetOutput, lesson: Lesson, weights: LossSettings) -> dict[str, Float[Tensor, ""]]:
+    """Supervised losses on the teacher's labels, as means over all pixels seen; and the loss on the tile labels."""
+    losses = supervised_losses(output, lesson.labels, weights)
+    sure = valid_pixels(lesson.labels) / lesson.seen.sum().clamp(min=1)
+    found = {"taught": lesson.belief * sure * total_loss(losses, weights)} if weights.taught else {}
+    if weights.shown:
+        found["shown"] = shown_loss(output.fused, lesson.shown, lesson.seen, weights.kind)
+    return {name: lesson.share * loss for name, loss in found.items()}
 
 
 def fakes(output: U2NetOutput, batch: TileBatch, weights: LossSettings) -> Float[Tensor, "n k h w"]:

@@ -14,6 +14,11 @@ from reliefseg.raster import IGNORE_INDEX
 LossKind = Literal["softmax", "sigmoid"]
 """`softmax`: one class a pixel, cross-entropy. `sigmoid`: independent classes, binary cross-entropy (original)."""
 
+SURELY = 0.01
+"""Share of a window's pixels that must have a class it shows."""
+TINY = 1e-4
+"""Shares are taken as no smaller, so that one pixel's loss has a bound."""
+
 
 def one_hot(labels: UInt8[Tensor, "n h w"], classes: int) -> Float[Tensor, "n classes h w"]:
     """Class maps 0/1; ignored pixels are zero in every class."""
@@ -25,6 +30,30 @@ def probabilities(logits: Float[Tensor, "n k h w"], kind: LossKind) -> Float[Ten
     """Float32 probabilities as the network means them: softmax over classes, or a sigmoid each."""
     logits = logits.float()
     return logits.softmax(dim=1) if kind == "softmax" else logits.sigmoid()
+
+
+def shares_of_classes(logits: Float[Tensor, "n k h w"], kind: LossKind) -> Float[Tensor, "n k h w"]:
+    """Probabilities that sum to one: sigmoids are divided by their sum."""
+    found = probabilities(logits, kind)
+    return found if kind == "softmax" else found / found.sum(1, keepdim=True).clamp(min=TINY)
+
+
+def shown_loss(
+    logits: Float[Tensor, "n k h w"], shown: Bool[Tensor, "n k"], seen: Bool[Tensor, "n h w"], kind: LossKind
+) -> Float[Tensor, ""]:
+    """No pixel has a class that the window does not show, and some pixels have each class that it does.
+
+    The first is −log of the shown classes' share, mean over pixels seen (Jin & Ghahramani, Learning with multiple
+    labels, NIPS 2002); the second −log of a shown class's mean share over the pixels that have most of it, as many as
+    `SURELY` says, mean over windows and classes (Pinheiro & Collobert, CVPR 2015, there with log-sum-exp).
+    """
+    shares = shares_of_classes(logits, kind) * seen[:, None]
+    possible = (shares * shown[:, :, None, None]).sum(1).clamp(min=TINY)
+    excluded = -(possible.log() * seen).sum() / seen.sum().clamp(min=1)
+    count = max(1, round(SURELY * seen[0].numel()))
+    surest = shares.flatten(2).topk(count, dim=2).values.mean(2).clamp(min=TINY)
+    missing = -(surest.log() * shown).sum() / shown.sum().clamp(min=1)
+    return excluded + missing
 
 
 def supervised_loss(

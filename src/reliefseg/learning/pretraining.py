@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from reliefseg.learning.checkpoint import (
     restore_network,
     restore_optimiser,
 )
+from reliefseg.learning.labelled_tiles import LabelledTiles, labelled_batch
 from reliefseg.learning.loop import Best, Hooks, learn, without_trace
 from reliefseg.learning.memory import refuse_large_batch
 from reliefseg.learning.optimiser import build_optimiser, rate_factor, set_rate
@@ -30,19 +31,6 @@ from reliefseg.learning.run_folder import Log
 from reliefseg.learning.settings import PretrainSettings
 from reliefseg.learning.synced import bare, joint_player
 from reliefseg.networks import Generator, TileHead
-from reliefseg.tiles import Boxes, SceneBank, Stream, jittered, turned, uniforms
-
-
-@dataclass(frozen=True)
-class LabelledTiles:
-    """Windows in a bank's scenes and the classes each shows."""
-
-    bank: SceneBank
-    boxes: Boxes
-    shown: Bool[np.ndarray, "tiles classes"]
-
-    def __len__(self) -> int:
-        return len(self.boxes)
 
 
 class TileClassifier(nn.Module):
@@ -60,26 +48,6 @@ class TileClassifier(nn.Module):
     def encoder_parameters(self) -> list[nn.Parameter]:
         """What pretraining moves: the encoder's and the head's weights."""
         return [*self.generator.encoder.parameters(), *self.head.parameters()]
-
-
-def labelled_batch(
-    tiles: LabelledTiles, seed: int, step: int, count: int, first: int = 0, batch: int | None = None
-) -> tuple[Tensor, Tensor]:
-    """Tiles first … first + count − 1 of a step's batch and what they show.
-
-    The order is drawn anew each epoch; windows are whole, turned, recoloured. All is pure in (seed, step, index).
-    """
-    chosen = _tile_order(len(tiles), seed, step, batch or count)[: first + count]
-    boxes = turned(tiles.boxes[chosen], seed, step)[first:]
-    bands = tiles.bank.tiles(boxes, tiles.bank.settings.size)
-    bands = jittered(bands, tiles.bank.settings.jitter, tiles.bank.image_bands, seed, step, first)
-    return bands, torch.from_numpy(tiles.shown[chosen[first:]]).float().to(bands.device)
-
-
-def _tile_order(tiles: int, seed: int, step: int, batch: int) -> np.ndarray:
-    places = np.arange(step * batch, (step + 1) * batch)
-    orders = {e: np.argsort(uniforms(seed, Stream.TILE_ORDER, int(e), tiles, 1)[:, 0]) for e in set(places // tiles)}
-    return np.array([orders[p // tiles][p % tiles] for p in places])
 
 
 class Pretraining:

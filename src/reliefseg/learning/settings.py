@@ -60,6 +60,26 @@ class LossSettings(BaseModel):
     """L1 between fused probabilities and one-hot labels."""
     adversarial: float = Field(0.1, ge=0)
     """The discriminator's judgement; 0: no discriminator is built."""
+    taught: float = Field(0.5, ge=0)
+    """Supervised losses on what the averaged network makes of tile-labelled windows (`train.lessons`)."""
+    shown: float = Field(0.3, ge=0)
+    """How far the fused map of those windows is from showing exactly the classes of their tile labels."""
+
+
+class LessonSettings(BaseModel):
+    """Tile labels during training: the averaged network teaches the generator what tile-labelled windows are."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    batch: int = Field(0, ge=0)
+    """Tile-labelled windows a batch, beside its tiles; 0: tile labels are for pretraining alone."""
+    confidence: float = Field(0.8, ge=0, le=1)
+    """The teacher's labels count where it is this sure, among the classes that the window shows."""
+    jitter: float = Field(0.1, ge=0)
+    """The generator sees the windows in colours changed this much (see `tiles.jitter`), the teacher as they are. Strong
+    changes hurt: `docs/results.md`."""
+    rise: float = Field(0.3, ge=0, le=1)
+    """Share of the steps over which the teacher comes to be believed."""
 
 
 class TrainSettings(BaseModel):
@@ -79,6 +99,7 @@ class TrainSettings(BaseModel):
     """Let torch.compile make kernels for the generator: needs a C++ compiler and minutes at the start. Slower on the
     CPUs tried; measure before use."""
     loss: LossSettings = LossSettings()
+    lessons: LessonSettings = LessonSettings()
     optimiser: OptimiserSettings = OptimiserSettings()
     discriminator_lr: float = Field(2e-4, gt=0)
     """Adam with β₁ 0.5, as in pix2pix; its schedule is the generator's."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -21,6 +22,8 @@ from reliefseg.learning.checkpoint import (
     restore_network,
     restore_optimiser,
 )
+from reliefseg.learning.labelled_tiles import LabelledTiles
+from reliefseg.learning.lessons import Lesson, Lessons
 from reliefseg.learning.loop import Best, Hooks, learn, without_trace
 from reliefseg.learning.memory import refuse_large_batch
 from reliefseg.learning.optimiser import (
@@ -44,7 +47,14 @@ class Training:
     score = "mean_iou"
 
     def __init__(
-        self, generator: Generator, bands: int, classes: int, settings: TrainSettings, fabric: Fabric, seed: int
+        self,
+        generator: Generator,
+        bands: int,
+        classes: int,
+        settings: TrainSettings,
+        fabric: Fabric,
+        seed: int,
+        tiles: LabelledTiles | None = None,
     ):
         self.settings, self.fabric, self.bands = settings, fabric, bands
         self.steps, self.batch, self.validations = settings.steps, settings.tiles_a_step, settings.validations
@@ -64,23 +74,37 @@ class Training:
             optimiser = build_discriminator_optimiser(judge.parameters(), settings.discriminator_lr)
             self.discriminator = joint_player(fabric, judge, optimiser, settings.optimiser.clip)
         self.best = Best()
+        self.lessons: Lessons | None = None
+        if tiles is not None and settings.lessons.batch:
+            teacher, kind = self.average.network, settings.loss.kind
+            self.lessons = Lessons(tiles, teacher, settings.lessons, kind, self.steps, fabric.autocast)
 
     def step(self, bank: SceneBank, seed: int, step: int) -> dict[str, Tensor]:
-        """Draws this process's share of the batch and learns from it."""
+        """Draws this process's share of the batch, and of the lessons, and learns from it."""
         factor = rate_factor(self.settings.optimiser, step, self.steps)
         set_rate(self.generator.optimiser, self.settings.optimiser.lr, factor)
         if self.discriminator is not None:
             set_rate(self.discriminator.optimiser, self.settings.discriminator_lr, factor)
         first, count = share_of(self.settings.batch, self.fabric)
         parts = range(first, self.batch, self.settings.batch)
-        losses = self.learn_from(*(bank.random_tiles(seed, step, count, part) for part in parts))
+        batches = [bank.random_tiles(seed, step, count, part) for part in parts]
+        losses = self.learn_from(batches, self._lessons(seed, step))
         self.average.update(bare(self.generator.network), step)
         return losses
 
-    def learn_from(self, *batches: TileBatch) -> dict[str, Tensor]:
+    def _lessons(self, seed: int, step: int) -> list[Lesson | None]:
+        """One for each batch of a step."""
+        if self.lessons is None:
+            return [None] * self.settings.accumulate
+        each = self.settings.lessons.batch
+        first, count = share_of(each, self.fabric)
+        every = each * self.settings.accumulate
+        return [self.lessons.draw(seed, step, count, part, every) for part in range(first, every, each)]
+
+    def learn_from(self, batches: Sequence[TileBatch], lessons: Sequence[Lesson | None]) -> dict[str, Tensor]:
         """One step on these tiles."""
         shares = shares_of_pixels(batches, self.fabric)
-        return accumulated_step(self.generator, self.discriminator, batches, self.settings.loss, shares)
+        return accumulated_step(self.generator, self.discriminator, batches, self.settings.loss, shares, lessons)
 
     def candidate(self) -> Generator:
         """The averaged network."""
@@ -117,11 +141,14 @@ class Training:
 
         def learn_from(bands: Tensor) -> None:
             labels = torch.zeros(len(bands), *bands.shape[2:], dtype=torch.uint8, device=bands.device)
-            self.learn_from(TileBatch(bands, labels))
+            self.learn_from([TileBatch(bands, labels)], [None])
 
         networks = [one.network for one in self._players().values()]
+        setting, batch = "train.batch", self.settings.batch
+        if self.lessons is not None:
+            setting, batch = "train.batch + train.lessons.batch", batch + self.settings.lessons.batch
         with without_trace(self):
-            refuse_large_batch("train.batch", self.settings.batch, learn_from, networks, self.bands, size, self.fabric)
+            refuse_large_batch(setting, batch, learn_from, networks, self.bands, size, self.fabric)
 
 
 def train(training: Training, bank: SceneBank, checkpoints: Path, log: Log, seed: int, hooks: Hooks) -> Generator:

@@ -53,6 +53,8 @@ class Question:
 
 
 RECOMMENDED = "recommended"
+USE_TILE_LABELS = {"pretraining", "lessons"}
+"""Factors that have no choice without tile labels."""
 
 
 def factors_of(dataset: Dataset, settings: Settings) -> dict[str, Factor]:
@@ -60,14 +62,15 @@ def factors_of(dataset: Dataset, settings: Settings) -> dict[str, Factor]:
     factors = (
         Factor("depth", "depth as a band", _depth_levels(dataset, settings)),
         Factor("pretraining", "pretraining on tile labels", _switch({"pretrain.steps": 0})),
+        Factor("lessons", "tile labels during training", _switch({"train.lessons.batch": 0})),
         Factor("adversarial", "adversarial training", _switch({"train.loss.adversarial": 0.0})),
         Factor("sides", "supervised side outputs", _switch({"train.loss.sides": 0.0})),
         Factor("boxes", "random boxes", _box_levels()),
         Factor("network", "U²-Net", (Level("plain U-Net", _plain(settings)), Level("U²-Net", {}))),
         Factor("init", "start from the depth network's weights", _init_levels(settings)),
     )
-    labelled = bool(dataset.split("tile_labelled"))
-    open_to_choice = [f for f in factors if len(_distinct(f, settings)) > 1 and (f.key != "pretraining" or labelled)]
+    impossible = set() if dataset.split("tile_labelled") else USE_TILE_LABELS
+    open_to_choice = [f for f in factors if len(_distinct(f, settings)) > 1 and f.key not in impossible]
     return {factor.key: factor for factor in open_to_choice}
 
 

@@ -189,7 +189,8 @@ def _tile_banks(
 ) -> tuple[LabelledTiles | None, LabelledTiles | None]:
     """Tiles to pretrain on, and held-out ones: of the validation scenes, else of every fifth tile-labelled scene."""
     settings = banks.settings
-    tiles = dataset.tile_labels() if settings.pretrain.steps else []
+    used = settings.pretrain.steps or settings.train.lessons.batch
+    tiles = dataset.tile_labels() if used else []
     if not tiles:
         return None, None
     validation = [] if settings.validation.blocks else dataset.split("validation")

@@ -64,9 +64,10 @@ def _train(dataset: Dataset, run: Path, settings: Settings, fabric: Fabric, log:
 
 def _pretrain(dataset: Dataset, run: Path, settings: Settings, fabric: Fabric, log: Log, say: Sayer) -> None:
     prepared = _prepared(dataset, run, settings, fabric, log, say)
-    if prepared.tiles is None:
+    if prepared.tiles is None or not settings.pretrain.steps:
         raise InputError(
-            f"data set {dataset.name}: no tile labels to pretrain on (splits.tile_labelled and [tile_labels])"
+            f"data set {dataset.name}: no tile labels to pretrain on (splits.tile_labelled and [tile_labels]), or "
+            "pretrain.steps is 0"
         )
     _pretrained(prepared, run, fabric, log, say)
 
@@ -138,7 +139,8 @@ def _settled(run: Path, settings: Settings, *, resume: bool) -> tuple[Settings, 
             "(its weights will then differ in rounding)"
             for offence in error.offences
         ) from None
-    batches = {"train.batch": settings.train.batch, "pretrain.batch": settings.pretrain.batch}
+    train, pretrain = settings.train, settings.pretrain
+    batches = {"train.batch": train.batch, "train.lessons.batch": train.lessons.batch, "pretrain.batch": pretrain.batch}
     refuse_uneven(batches, processes)
     here = processes.devices if device.type == "cpu" else 1
     chosen = {
@@ -193,7 +195,7 @@ def _pretrained(prepared: Preparation, run: Path, fabric: Fabric, log: Log, say:
         _start_from_official(generator, Path(settings.network.weights), log)
     if isinstance(generator, PackedU2Net) and settings.network.init == "builtin":
         _start_from_depth(generator, spec.bands, settings.depth, log)
-    if prepared.tiles is None:
+    if prepared.tiles is None or not settings.pretrain.steps:
         return generator
     if agreed(fabric, (run / ENCODER).exists):
         generator.load_state_dict(load_file(run / ENCODER))
@@ -230,7 +232,8 @@ def _start_from_depth(generator: PackedU2Net, bands: Sequence[str], depth: Depth
 
 def _trained(prepared: Preparation, generator: Generator, run: Path, fabric: Fabric, log: Log, say: Sayer) -> Generator:
     settings, spec = prepared.settings, prepared.spec
-    training = Training(generator, spec.inputs, len(spec.classes), settings.train, fabric, settings.seed)
+    seed, tiles = settings.seed, prepared.tiles
+    training = Training(generator, spec.inputs, len(spec.classes), settings.train, fabric, seed, tiles)
     training.refuse_large_batch(settings.tiles.size)
     seconds = seconds_per_step(training, prepared.pixels) * settings.train.steps
     say.note(
@@ -241,7 +244,7 @@ def _trained(prepared: Preparation, generator: Generator, run: Path, fabric: Fab
         hooks = Hooks(progress=tick, tell=_told(log, say))
         if prepared.validation:
             hooks = Hooks(validator(prepared, fabric), _shower(prepared, run, fabric, hooks.tell), tick, hooks.tell)
-        network = learning.train(training, prepared.pixels, run / "checkpoints", log, settings.seed, hooks)
+        network = learning.train(training, prepared.pixels, run / "checkpoints", log, seed, hooks)
     if training.best.step is not None:
         log.note(
             f"The model is the averaged network after step {training.best.step:,}, which has the best mean IoU "

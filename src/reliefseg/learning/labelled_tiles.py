@@ -1,0 +1,52 @@
+"""Tile-labelled windows, and the batches that are drawn of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from reliefseg.tiles import Boxes, SceneBank, Stream, jittered, turned, uniforms
+
+
+@dataclass(frozen=True)
+class LabelledTiles:
+    """Windows in a bank's scenes and the classes each shows."""
+
+    bank: SceneBank
+    boxes: Boxes
+    shown: Bool[np.ndarray, "tiles classes"]
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+
+def labelled_batch(
+    tiles: LabelledTiles, seed: int, step: int, count: int, first: int = 0, batch: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """Tiles first … first + count − 1 of a step's batch and what they show.
+
+    The order is drawn anew each epoch; windows are whole, turned, recoloured. All is pure in (seed, step, index).
+    """
+    bands, shown = drawn_tiles(tiles, seed, step, count, first, batch or count)
+    bands = jittered(bands, tiles.bank.settings.jitter, tiles.bank.image_bands, seed, step, first)
+    return bands, shown.float()
+
+
+def drawn_tiles(
+    tiles: LabelledTiles, seed: int, step: int, count: int, first: int, batch: int
+) -> tuple[Float[Tensor, "n bands size size"], Bool[Tensor, "n classes"]]:
+    """The same in their own colours."""
+    chosen = _tile_order(len(tiles), seed, step, batch)[: first + count]
+    boxes = turned(tiles.boxes[chosen], seed, step)[first:]
+    bands = tiles.bank.tiles(boxes, tiles.bank.settings.size)
+    return bands, torch.from_numpy(tiles.shown[chosen[first:]]).to(bands.device)
+
+
+def _tile_order(tiles: int, seed: int, step: int, batch: int) -> np.ndarray:
+    places = np.arange(step * batch, (step + 1) * batch)
+    orders = {e: np.argsort(uniforms(seed, Stream.TILE_ORDER, int(e), tiles, 1)[:, 0]) for e in set(places // tiles)}
+    return np.array([orders[p // tiles][p % tiles] for p in places])
