@@ -12,7 +12,7 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=auto --maxprocesses=4
 
 # Needs no data and some ten minutes on 2 cores; run nothing else meanwhile. Writes benchmarks/RESULTS.md.
 bench: $(READY)
