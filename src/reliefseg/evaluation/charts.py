@@ -194,4 +194,4 @@ def _legend(title: str, series: Sequence[Series]) -> Markup:
 
 def _paint(series: Series, index: int) -> str:
     """The series' own colour, or one of the page's."""
-    return series.color or f"var(--line-{index % 6})"
+    return series.color or f"var(--line-{index % 7})"

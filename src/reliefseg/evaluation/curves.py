@@ -17,6 +17,8 @@ _LOSS_PARTS = {
     "L1": "l1",
     "adversarial": "adversarial",
     "discriminator": "discriminator",
+    "teacher": "taught",
+    "tile labels": "shown",
 }
 """What the log calls the parts of the loss, by the names the chart gives them."""
 
