@@ -102,6 +102,7 @@ def test_shipped_weights_are_small_and_whole():
     network, card = load_heights(SHIPPED)
     assert card.window == 256
     assert card.trained["correlation"] > 0.75
+    assert card.trained["auc"] > 0.95
     assert sum(p.numel() for p in network.parameters()) < 2e6
     assert (SHIPPED.parent / "README.md").is_file()
 

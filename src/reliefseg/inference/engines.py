@@ -13,7 +13,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from reliefseg.export import ModelSpec
 from reliefseg.hardware import placed
-from reliefseg.networks import Generator
+from reliefseg.networks import Generator, shares_of_classes
 from reliefseg.networks.u2net import ConvBlock
 
 
@@ -36,10 +36,7 @@ class Engine(Protocol):
 
 
 class KeptProbabilities(nn.Module):
-    """A network with what comes after it: the margin cut off, logits made into probabilities.
-
-    Where classes are independent (`sigmoid`), the sigmoids divided by their sum.
-    """
+    """A network with what comes after it: the margin cut off, logits made into probabilities that sum to one."""
 
     def __init__(self, network: nn.Module, loss: str, margin: int):
         super().__init__()
@@ -48,11 +45,8 @@ class KeptProbabilities(nn.Module):
     def forward(self, x: Float[Tensor, "n bands h w"]) -> Float32[Tensor, "n classes keep keep"]:
         """Normalised bands to probabilities."""
         height, width = x.shape[2:]
-        kept = self.network(x)[:, :, self.margin : height - self.margin, self.margin : width - self.margin].float()
-        if self.loss == "softmax":
-            return kept.softmax(dim=1)
-        independent = kept.sigmoid()
-        return independent / independent.sum(dim=1, keepdim=True).clamp(min=1e-12)
+        kept = self.network(x)[:, :, self.margin : height - self.margin, self.margin : width - self.margin]
+        return shares_of_classes(kept, self.loss)
 
 
 class FusedMap(nn.Module):

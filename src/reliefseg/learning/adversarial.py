@@ -112,9 +112,11 @@ def _outputs(network: nn.Module, batch: TileBatch, lesson: Lesson | None) -> tup
 
 def lesson_losses(output: U2NetOutput, lesson: Lesson, weights: LossSettings) -> dict[str, Float[Tensor, ""]]:
     """Supervised losses on the teacher's labels, as means over all pixels seen; and the loss on the tile labels."""
-    losses = supervised_losses(output, lesson.labels, weights)
-    sure = valid_pixels(lesson.labels) / lesson.seen.sum().clamp(min=1)
-    found = {"taught": lesson.belief * sure * total_loss(losses, weights)} if weights.taught else {}
+    found = {}
+    if weights.taught:
+        sure = valid_pixels(lesson.labels) / lesson.seen.sum().clamp(min=1)
+        supervised = total_loss(supervised_losses(output, lesson.labels, weights), weights)
+        found["taught"] = lesson.belief * sure * supervised
     if weights.shown:
         found["shown"] = shown_loss(output.fused, lesson.shown, lesson.seen, weights.kind)
     return {name: lesson.share * loss for name, loss in found.items()}

@@ -12,9 +12,9 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from reliefseg.learning.labelled_tiles import LabelledTiles, drawn_tiles
-from reliefseg.learning.losses import LossKind, shares_of_classes
+from reliefseg.learning.losses import LossKind
 from reliefseg.learning.settings import LessonSettings
-from reliefseg.networks import Generator
+from reliefseg.networks import Generator, shares_of_classes
 from reliefseg.raster import IGNORE_INDEX
 from reliefseg.tiles import jittered
 

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
+from reliefseg.networks import shares_of_classes
 from reliefseg.raster import IGNORE_INDEX
 
 LossKind = Literal["softmax", "sigmoid"]
@@ -30,12 +31,6 @@ def probabilities(logits: Float[Tensor, "n k h w"], kind: LossKind) -> Float[Ten
     """Float32 probabilities as the network means them: softmax over classes, or a sigmoid each."""
     logits = logits.float()
     return logits.softmax(dim=1) if kind == "softmax" else logits.sigmoid()
-
-
-def shares_of_classes(logits: Float[Tensor, "n k h w"], kind: LossKind) -> Float[Tensor, "n k h w"]:
-    """Probabilities that sum to one: sigmoids are divided by their sum."""
-    found = probabilities(logits, kind)
-    return found if kind == "softmax" else found / found.sum(1, keepdim=True).clamp(min=TINY)
 
 
 def shown_loss(

@@ -5,6 +5,7 @@ from reliefseg.networks.official import load_official, official_names, to_offici
 from reliefseg.networks.packed import PackedU2Net, load_relief
 from reliefseg.networks.patchgan import PatchDiscriminator
 from reliefseg.networks.recomputing import without_moments
+from reliefseg.networks.shares import shares_of_classes
 from reliefseg.networks.tile_head import TileHead
 from reliefseg.networks.u2net import FULL, SMALL, STAGES, Stage, U2Net, U2NetOutput
 from reliefseg.networks.unet import UNet
@@ -26,6 +27,7 @@ __all__ = [
     "load_relief",
     "official_names",
     "recompute_stages",
+    "shares_of_classes",
     "to_official",
     "without_moments",
 ]

@@ -141,12 +141,14 @@ def _effort(run: Path) -> dict[str, Any]:
     lines = [json.loads(x) for x in (run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     seconds = sum(x["seconds"] for x in lines if x["event"] == "timing" and not x["part"].startswith("evaluation"))
     pretraining = settings.pretrain.steps if data["tile_labels"] else 0
+    lessons = settings.train.lessons.batch * settings.train.accumulate if data["tile_labels"] else 0
     return {
         "seed": settings.seed,
         "steps": {"pretrain": pretraining, "train": settings.train.steps},
         "tiles_seen": {
             "pretrain": pretraining * settings.pretrain.batch,
             "train": settings.train.steps * settings.train.tiles_a_step,
+            "lessons": settings.train.steps * lessons,
         },
         "labels": {"tile_labels": data["tile_labels"], "labelled_megapixels": data["labelled_megapixels"]},
         "seconds": round(seconds, 1),

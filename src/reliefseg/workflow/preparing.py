@@ -187,7 +187,7 @@ def _spec(
 def _tile_banks(
     dataset: Dataset, read: SceneReader, banks: BankMaker
 ) -> tuple[LabelledTiles | None, LabelledTiles | None]:
-    """Tiles to pretrain on, and held-out ones: of the validation scenes, else of every fifth tile-labelled scene."""
+    """Tile-labelled windows to learn from, and held-out ones: of validation scenes, else of every fifth scene."""
     settings = banks.settings
     used = settings.pretrain.steps or settings.train.lessons.batch
     tiles = dataset.tile_labels() if used else []
