@@ -298,11 +298,12 @@ def test_metrics_have_the_stated_keys_and_survive_json():
     tally.add("one", *random_maps(0, 2))
     metrics = tally.to_metrics()
     figures = {"confusion", "iou", "f1", "mean_iou", "mean_f1", "overall_accuracy", "boundary_f1"}
-    assert set(metrics) == figures | {
+    more = {"overall_accuracy_ignored_wrong"}
+    assert set(metrics) == figures | more | {
         "scenes", "classes", "classes_without_truth", "eroded", "per_scene", "original"
     }  # fmt: skip
     assert set(metrics["eroded"]) == figures
-    assert set(metrics["per_scene"]["one"]) == figures | {"eroded", "outlines"}
+    assert set(metrics["per_scene"]["one"]) == figures | more | {"eroded", "outlines"}
     originals = {"class_agreement", "mean_class_agreement", "tile_iou", "map_accuracy"}
     assert set(metrics["original"]) == originals | {"trivial"}
     assert set(metrics["original"]["trivial"]) == originals
@@ -320,6 +321,17 @@ def test_a_perfect_map_scores_one_in_everything():
     assert metrics["boundary_f1"] == metrics["original"]["tile_iou"] == 1.0
 
 
+def test_ignored_pixels_may_count_as_wrong_but_not_where_there_is_no_map():
+    truth, mapped = np.array([[0, 0, 1, X, X, X]], np.uint8), np.array([[0, 1, 1, 0, 1, X]], np.uint8)
+    tally = SplitEvaluation(table("a", "b"))
+    tally.add("one", truth, mapped)
+    tally.add("two", truth[:, :3], truth[:, :3])
+    metrics = tally.to_metrics()
+    assert metrics["overall_accuracy"] == pytest.approx(5 / 6)
+    assert metrics["overall_accuracy_ignored_wrong"] == pytest.approx(5 / 8)
+    assert metrics["per_scene"]["one"]["overall_accuracy_ignored_wrong"] == pytest.approx(2 / 5)
+
+
 def test_labels_that_are_all_ignored_leave_every_figure_undefined():
     tally = SplitEvaluation(table("a", "b"))
     blank = np.full((20, 20), X, np.uint8)
@@ -331,6 +343,7 @@ def test_labels_that_are_all_ignored_leave_every_figure_undefined():
         assert block["iou"] == block["f1"] == {"a": None, "b": None}
         for key in ("mean_iou", "mean_f1", "overall_accuracy", "boundary_f1"):
             assert block[key] is None
+    assert metrics["overall_accuracy_ignored_wrong"] is None
     for figures in (metrics["original"], metrics["original"]["trivial"]):
         assert figures["class_agreement"] == {"a": None, "b": None}
         assert figures["mean_class_agreement"] is figures["tile_iou"] is figures["map_accuracy"] is None

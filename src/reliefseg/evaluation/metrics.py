@@ -29,7 +29,7 @@ from reliefseg.evaluation.original import (
     original_figures,
     trivial_figures,
 )
-from reliefseg.raster.classes import ClassTable
+from reliefseg.raster.classes import IGNORE_INDEX, ClassTable
 
 
 class SceneCounts(NamedTuple):
@@ -39,6 +39,8 @@ class SceneCounts(NamedTuple):
     eroded: Int64[np.ndarray, "classes classes"]
     boundaries: BoundaryCounts
     squares: SquareCounts
+    ignored: int
+    """Pixels the map gives a class to, and the truth none."""
 
 
 class SplitEvaluation:
@@ -78,6 +80,8 @@ class SplitEvaluation:
         `confusion` is pooled over the scenes, rows true; means are over the classes that occur in the truth,
         the others are in `classes_without_truth`. `per_scene` has the same for each scene alone, means over
         the classes of its own truth, and the counts of outline pixels by class that `boundary_f1` comes from.
+        `overall_accuracy_ignored_wrong` counts every mapped pixel whose truth is ignored as wrong: what others report
+        of the ISPRS scenes "with clutter in the denominator".
         """
         counts = dict(sorted(self.scenes.items()))
         pooled, names = _pooled(list(counts.values()), len(self.classes)), self.classes.names
@@ -108,6 +112,7 @@ def count_scene(
         confusion_matrix(eroded_labels(truth), predicted, classes),
         count_boundaries(truth, predicted, classes),
         count_squares(truth, predicted, classes),
+        int(((truth == IGNORE_INDEX) & (predicted != IGNORE_INDEX)).sum()),
     )
 
 
@@ -119,7 +124,13 @@ def _pooled(scenes: list[SceneCounts], classes: int) -> SceneCounts:
         sum((one.eroded for one in scenes), empty),
         add_boundaries([one.boundaries for one in scenes], classes),
         join_squares([one.squares for one in scenes], classes),
+        sum(one.ignored for one in scenes),
     )
+
+
+def _accuracy_of_all(counts: SceneCounts) -> float | None:
+    mapped = int(counts.confusion.sum()) + counts.ignored
+    return float(np.trace(counts.confusion) / mapped) if counts.confusion.any() else None
 
 
 def _outlines(counts: SceneCounts) -> dict[str, list[int]]:
@@ -135,6 +146,7 @@ def _block(counts: SceneCounts, names: tuple[str, ...]) -> dict[str, Any]:
     return {
         "confusion": counts.confusion.tolist(),
         **scores_from_confusion(counts.confusion, names),
+        "overall_accuracy_ignored_wrong": _accuracy_of_all(counts),
         "boundary_f1": mean_of(boundary_f1(counts.boundaries)),
         "eroded": {
             "confusion": counts.eroded.tolist(),

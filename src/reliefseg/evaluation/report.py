@@ -121,6 +121,7 @@ def _measured(run: RunFiles, split: SplitFiles) -> dict[str, Any]:
         "calibration": calibration_section(run, split),
         "original": sections.original_rows(split),
         "absent": sections.absent_classes(split),
+        "ignored_wrong": sections.accuracy_of_all(split),
     }
 
 

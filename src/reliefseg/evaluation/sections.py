@@ -158,6 +158,12 @@ def setting_groups(run: RunFiles) -> dict[str, dict[str, str]]:
     return groups
 
 
+def accuracy_of_all(split: SplitFiles) -> float | None:
+    """Overall accuracy with ignored pixels counted as wrong; None where it is the same, no pixel being ignored."""
+    figure = single_figure(split.metrics.get("overall_accuracy_ignored_wrong"))
+    return None if figure == split.metrics.get("overall_accuracy") else figure
+
+
 def absent_classes(split: SplitFiles) -> list[str]:
     """Classes that do not occur in the split's truth and so count in no mean."""
     return [name for name, share in _truth_shares(split).items() if share == 0.0]
