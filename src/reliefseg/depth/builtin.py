@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 
 SHIPPED = Path(__file__).parent / "weights" / "builtin.safetensors"
 """The weights that come with the package; the model card lies beside them."""
+SEEN_GSDS = (0.2, 0.375)
+"""Where the gsd is known: the network sees the scene at each of these, metres a pixel, and its metres are averaged. The
+fine look has the edges, the coarse one tells a wide roof from a square (`docs/depth.md`)."""
 ASSUMED_GSDS = (0.15, 0.3, 0.6)
-"""Where the gsd is unknown, metres a pixel: what is seen at each of these is averaged (`docs/depth.md`)."""
+"""Where the gsd is unknown: it may be any of these; what is seen at the working gsd of each is averaged likewise."""
 STEPS = 100
 """Progress is told in so many steps a scene, however many windows it has."""
 
@@ -44,10 +47,10 @@ class BuiltinSource:
 
     @property
     def recipe(self) -> Mapping[str, str | float]:
-        """Weights by their hash, windows, range, and what an unknown gsd may be."""
-        assumed = " ".join(map(str, ASSUMED_GSDS))
+        """Weights by their hash, windows, range, gsds it is seen at, and what an unknown gsd may be."""
+        seen, assumed = (" ".join(map(str, gsds)) for gsds in (SEEN_GSDS, ASSUMED_GSDS))
         taken = self.settings.model_dump(include={"overlap", "turns", "range_m"})
-        return {**taken, "weights": self.weights, "assumed_gsds": assumed}
+        return {**taken, "weights": self.weights, "seen_gsds": seen, "assumed_gsds": assumed}
 
     @property
     def tags(self) -> Mapping[str, str]:
@@ -78,18 +81,20 @@ class BuiltinSource:
         return HeightLooker.load(self.file, self.settings.turns)
 
     def _make(self, photo: Photo, step: Step, scratch: Path) -> Making:
+        from reliefseg.depth.heights import WORKING_GSD
+
         known = photo.scene.grid.gsd
-        gsds = (known,) if known else ASSUMED_GSDS
+        shrinks = [gsd / known for gsd in SEEN_GSDS] if known else [WORKING_GSD / gsd for gsd in ASSUMED_GSDS]
         range_m = self.settings.range_m if known else self._looker.card.range_m
-        told = " ".join(f"{gsd:.4g}" for gsd in gsds)
-        tags = {"depth_gsd": f"{told} {'known' if known else 'assumed'}", "depth_range_m": f"{range_m:.4g}"}
-        return Making(self._blocks(photo, gsds, range_m, step, scratch), tags)
+        told = f"{known:.4g} known" if known else f"{' '.join(f'{gsd:.4g}' for gsd in ASSUMED_GSDS)} assumed"
+        tags = {"depth_gsd": told, "depth_range_m": f"{range_m:.4g}"}
+        return Making(self._blocks(photo, shrinks, range_m, step, scratch), tags)
 
     def _blocks(
-        self, photo: Photo, gsds: Sequence[float], range_m: float, step: Step, scratch: Path
+        self, photo: Photo, shrinks: Sequence[float], range_m: float, step: Step, scratch: Path
     ) -> Iterator[Block]:
         scene = photo.scene
-        plans = [self._plan(scene, gsd) for gsd in gsds]
+        plans = [self._plan(scene, shrink) for shrink in shrinks]
         blocks = blocks_of(scene)
         tell = _in_steps(step, sum(map(len, plans)) + len(blocks))
         mosaics = [self._mosaic(photo, plan, scratch, tell) for plan in plans]
@@ -99,8 +104,8 @@ class BuiltinSource:
             yield Block(window, np.where(scene.read_valid(window), depth, np.float32(np.nan)))
             tell()
 
-    def _plan(self, scene: Scene, gsd: float) -> Plan:
-        side = self._looker.box(gsd)
+    def _plan(self, scene: Scene, shrink: float) -> Plan:
+        side = self._looker.box(shrink)
         overlap = min(side // 2, ceil(self.settings.overlap * side))
         return Plan(scene.grid.height, scene.grid.width, side, overlap)
 

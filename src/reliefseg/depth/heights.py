@@ -28,11 +28,10 @@ TALLEST_M = 150.0
 
 class Seen(NamedTuple):
     """What the network makes of photographs: log(1 + metres above ground) at every pixel, fused and of the six side
-    outputs, and the natural logarithm of the gsd it believes to see, in units of `WORKING_GSD`."""
+    outputs."""
 
     fused: Float[Tensor, "n h w"]
     sides: tuple[Float[Tensor, "n h w"], ...]
-    log_gsd: Float[Tensor, " n"]
 
 
 class HeightCard(BaseModel):
@@ -58,13 +57,12 @@ class HeightNetwork(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.body = U2Net(3 * PIXELS**2, PIXELS**2 + 1, RELIEF)
+        self.body = U2Net(3 * PIXELS**2, PIXELS**2, RELIEF)
 
     def forward(self, photos: Float[Tensor, "n 3 h w"]) -> Seen:
         """Photographs, normalised by the mean and deviation of their scene; height and width are even."""
         output = self.body(F.pixel_unshuffle(photos, PIXELS))
-        sides = tuple(_heights(side) for side in output.sides)
-        return Seen(_heights(output.fused), sides, output.fused[:, -1].float().mean(dim=(1, 2)))
+        return Seen(_heights(output.fused), tuple(_heights(side) for side in output.sides))
 
 
 def metres(log_heights: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
@@ -119,5 +117,5 @@ def read_card(path: Path) -> HeightCard:
         ) from None
 
 
-def _heights(output: Float[Tensor, "n five h w"]) -> Float[Tensor, "n h2 w2"]:
-    return F.pixel_shuffle(output[:, : PIXELS**2], PIXELS)[:, 0]
+def _heights(output: Float[Tensor, "n four h w"]) -> Float[Tensor, "n h2 w2"]:
+    return F.pixel_shuffle(output, PIXELS)[:, 0]

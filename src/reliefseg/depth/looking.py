@@ -12,7 +12,7 @@ from torch import Tensor
 
 from reliefseg.depth.bands import Photo
 from reliefseg.depth.disguise import normalised
-from reliefseg.depth.heights import WORKING_GSD, HeightCard, HeightNetwork, Seen, load_heights, metres
+from reliefseg.depth.heights import HeightCard, HeightNetwork, Seen, load_heights, metres
 from reliefseg.depth.pool import resampled
 from reliefseg.hardware import pick_device, pick_precision, placed
 from reliefseg.raster import Window
@@ -37,9 +37,9 @@ class HeightLooker:
         reduced = pick_precision("auto", device) == torch.bfloat16
         return cls(placed(network, device), card, turns, device, reduced)
 
-    def box(self, gsd: float) -> int:
-        """Side of the window of a scene of this gsd that the network sees at once, pixels of the scene."""
-        return max(2, round(self.card.window * WORKING_GSD / gsd))
+    def box(self, shrink: float) -> int:
+        """Side of the window that the network sees at once, pixels of a scene that is shown `shrink` times smaller."""
+        return max(2, round(self.card.window * shrink))
 
     def look(self, photo: Photo, window: Window) -> Float32[np.ndarray, "side side"]:
         """Metres above ground in a window of a scene, on the network's own pixels."""

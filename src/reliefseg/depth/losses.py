@@ -7,13 +7,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from reliefseg.depth.heights import Seen, metres
-from reliefseg.depth.pool import NEAR
 
 LEVEL = 0.5
 """Share of a common error of a whole tile that the scale-invariant loss forgives. Source: Eigen et al., eq. 4."""
 GRADIENT_SCALES = 4
 """Gradients are matched at full size and at so many minus one halvings. Source: MiDaS, eq. 11."""
-SIDES, GRADIENT, IN_METRES, GSD = 0.15, 0.5, 0.05, 0.05
+SIDES, GRADIENT, IN_METRES = 0.15, 0.5, 0.05
 """Weights of the losses beside the fused map's scale-invariant one."""
 
 
@@ -21,7 +20,6 @@ def fitting_loss(
     seen: Seen,
     true_m: Float[Tensor, "n h w"],
     known: Bool[Tensor, "n h w"],
-    log_gsd: Float[Tensor, " n"],
 ) -> Float[Tensor, ""]:
     """Loss of a batch of tiles; heights in metres above ground count where they are `known`.
 
@@ -34,17 +32,7 @@ def fitting_loss(
         loss = loss + SIDES * scale_invariant(side.float(), truth, known)
     tall = (F.smooth_l1_loss(metres(fused), true_m.clamp(min=0), reduction="none", beta=2.0) * known).sum()
     tall = tall / known.sum().clamp(min=1)
-    return loss + IN_METRES * tall + GSD * gsd_loss(seen.log_gsd, log_gsd)
-
-
-def gsd_loss(seen: Float[Tensor, " n"], log_gsd: Float[Tensor, " n"]) -> Float[Tensor, ""]:
-    """Mean absolute difference of tiles' gsds, both as logarithms in units of `WORKING_GSD`.
-
-    Tiles near the working gsd do not count: half of all tiles are, and a network that is in doubt would say so of
-    every tile.
-    """
-    counts = log_gsd.abs() > NEAR
-    return ((seen - log_gsd).abs() * counts).sum() / counts.sum().clamp(min=1)
+    return loss + IN_METRES * tall
 
 
 def scale_invariant(

@@ -13,14 +13,10 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Float16, Float32, UInt8
 from torch import Tensor
 
-from reliefseg.depth.heights import WORKING_GSD
-
 TILE_GSD = (0.12, 1.6)
 """Finest and coarsest gsd of a tile, metres a pixel."""
-AT_WORKING_GSD = 0.5
-"""Share of the tiles whose gsd is near the working gsd; the others are log-uniform."""
-NEAR = 0.1
-"""Near: the logarithms differ by no more."""
+USUAL_GSD = (0.16, 0.42)
+"""Half of the tiles have a gsd in here, where prediction looks at scenes whose gsd is known."""
 GRID = 3
 """Most tiles a side that a scene is scored on."""
 THUMBNAIL = 32
@@ -50,7 +46,6 @@ class Tiles(NamedTuple):
     thumbnails: Float32[Tensor, "n 3 rows cols"]
     metres: Float32[Tensor, "n h w"]
     known: Bool[Tensor, "n h w"]
-    gsd: Float32[Tensor, " n"]
 
 
 def draw_tiles(scenes: Sequence[FittingScene], size: int, count: int, rng: np.random.Generator) -> Tiles:
@@ -70,19 +65,15 @@ class _Tile(NamedTuple):
     thumbnail: Float[Tensor, "3 rows cols"]
     metres: Float[Tensor, "h w"]
     known: Bool[Tensor, "h w"]
-    gsd: float
 
 
 def _stacked(tiles: list[_Tile]) -> Tiles:
-    photos, thumbnails, metres, known, gsds = zip(*tiles, strict=True)
-    stack = torch.stack
-    return Tiles(stack(photos), stack(thumbnails), stack(metres), stack(known), torch.tensor(gsds))
+    return Tiles(*(torch.stack(planes) for planes in zip(*tiles, strict=True)))
 
 
 def _draw(scene: FittingScene, size: int, rng: np.random.Generator) -> _Tile:
-    finest, coarsest = (log(gsd) for gsd in TILE_GSD)
-    near = rng.random() < AT_WORKING_GSD
-    gsd = WORKING_GSD * exp(rng.uniform(-NEAR, NEAR)) if near else exp(rng.uniform(finest, coarsest))
+    finest, coarsest = USUAL_GSD if rng.random() < 0.5 else TILE_GSD
+    gsd = exp(rng.uniform(log(finest), log(coarsest)))
     height, width = scene.metres.shape
     box = min(round(size * max(gsd / scene.gsd, 0.6)), height, width)
     row, col = (int(rng.integers(extent - box + 1)) for extent in (height, width))
@@ -104,7 +95,7 @@ def _cut(scene: FittingScene, bands: tuple[int, int, int], row: int, col: int, b
     known = heights.isfinite()
     planes = resampled(torch.cat([photo, heights.nan_to_num(), known.float()]), size)
     thumbnail = torch.from_numpy(scene.thumbnail[list(bands)]).float() / 255
-    return _Tile(planes[:3], thumbnail, planes[3], planes[4] > 0.99, scene.gsd * box / size)
+    return _Tile(planes[:3], thumbnail, planes[3], planes[4] > 0.99)
 
 
 def resampled(planes: Float[Tensor, "n h w"], size: int) -> Float[Tensor, "n size size"]:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reliefseg.depth import survey_photo
 from reliefseg.depth.disguise import disguised
-from reliefseg.depth.heights import WORKING_GSD, HeightCard, HeightNetwork, load_heights, save_heights
+from reliefseg.depth.heights import HeightCard, HeightNetwork, load_heights, save_heights
 from reliefseg.depth.losses import fitting_loss
 from reliefseg.depth.pool import FittingScene, draw_tiles
 from reliefseg.depth.scoring import HeightScores, score_heights
@@ -48,7 +48,7 @@ SCENE_GSD = (0.05, 0.5)
 """Finest and coarsest gsd of generated scenes, metres a pixel."""
 SCENE_SIZE = 1024
 """Side of a scene in memory, pixels; larger scenes of a data set are cut."""
-HELD_OUT = 8
+HELD_OUT = 16
 """Generated scenes, of another seed, that the best weights are chosen on."""
 HELD_OUT_SEED = 1_000_003
 """Added to the seed for them."""
@@ -258,7 +258,7 @@ class _Fitting:
         self.network.train()
         with torch.autocast("cpu", self.precision, enabled=self.precision != torch.float32):
             seen = self.network(photos)
-        loss = fitting_loss(seen, tiles.metres, tiles.known, (tiles.gsd / WORKING_GSD).log())
+        loss = fitting_loss(seen, tiles.metres, tiles.known)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST_NORM)
