@@ -171,6 +171,17 @@ def test_the_scene_comes_out_of_finished_files_to_the_bit(holey, tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
+def test_without_a_margin_the_scene_comes_out_of_several_pieces():
+    bands = shares(np.random.default_rng(6), 4, 700, 720)
+    plan = Plan.of(700, 720, 1.0, window=64, margin=0, batch=4)
+    assert len(plan.pieces) > 1
+    store, as_shares = MemoryStore(), Normalisation((0.0,) * 4, (255.0,) * 4)
+    workers = Workers(Job(plan, ArraySource(arrays_of(bands)), Mirror(0), as_shares), plan.pieces, store.keep)
+    with workers.running():
+        found = Blocks(plan, store, 4, workers.wait, temperature=1.0).probabilities(Window(0, 0, 700, 720))
+    np.testing.assert_allclose(found, bands / 255, atol=1e-3)
+
+
 def test_windows_without_a_valid_pixel_skip_the_network(holey):
     engine, everything = Mirror(4), Mirror(4)
     blocks_of(holey, MemoryStore(), engine=engine)

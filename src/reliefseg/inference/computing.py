@@ -108,7 +108,8 @@ def _tiles(
 def _shows_something(plan: Plan, image: WorkingImage, i: int, j: int) -> bool:
     """Whether any valid pixel of the scene depends on the window."""
     near = plan.to_scene(plan.kept(i, j).expanded(1).clipped(plan.rows, plan.cols))
-    return bool(image.valid[near.shifted(-image.read.row, -image.read.col).slices].any())
+    read = near.shifted(-image.read.row, -image.read.col).clipped(*image.valid.shape)  # without margin less is read
+    return bool(image.valid[read.slices].any())
 
 
 def first_windows(
