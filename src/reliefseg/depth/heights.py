@@ -21,7 +21,7 @@ from reliefseg.raster.files import whole_file
 
 FORMAT = 1
 WORKING_GSD = 0.25
-"""Metres a pixel at which the network sees scenes whose gsd is known."""
+"""Metres a pixel at which the network is scored, and sees a scene whose gsd is assumed."""
 TALLEST_M = 150.0
 """No prediction is higher."""
 
