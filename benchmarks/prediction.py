@@ -1,15 +1,17 @@
-"""Speed of whole-scene prediction beside common practice and beside the bare engine on the same windows.
+"""Speed of whole-scene prediction beside common practice and beside the bare engine on the same windows: `make bench`.
 
-    python benchmarks/prediction.py [--engines torch openvino onnxruntime] [--side 4096]
+    python benchmarks/prediction.py [--engines torch openvino onnxruntime] [--side 6144]
     python benchmarks/prediction.py --run RUN DATASET
 
-The network is the small U²-Net with random weights, windows of 256 px with a margin of 32; the scene is generated.
-Common practice: eager float32 PyTorch, windows of 256 px with half overlap, whole windows averaged in memory. `--run`
-gives the mean IoU of both on a data set's validation scenes instead of speed: a model's own windows are what it was
-validated with.
+The network is the small U²-Net with random weights, windows of 256 px with a margin of 16; the scene is generated.
+Common practice: eager float32 PyTorch, windows of 256 px with half overlap, whole windows averaged in memory. It and
+the bare engine are timed before and after each prediction, because machines change their pace. Writes its section of
+RESULTS.md. `--run` gives the mean IoU of both on a data set's validation scenes instead of speed: a model's own windows
+are what it was validated with.
 """
 
 import argparse
+import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -29,64 +31,68 @@ from reliefseg.inference.computing import one_thread_each
 from reliefseg.raster import load_dataset
 from reliefseg.raster.opening import quiet_georeferencing
 from reliefseg.workflow import load_model, predict
+from results import machine, write_section
 
 PRACTICE_WINDOW = 256
 WARM_UP = 2
 
 
-def practice_rate(model, megapixels, plan, batches=4):
+def seconds_of(batch_of_windows, count, warm_up=WARM_UP):
+    """Seconds a call takes, after some that do not count."""
+    for call in range(-warm_up, count):
+        if call == 0:
+            began = time.perf_counter()
+        batch_of_windows()
+    return (time.perf_counter() - began) / count
+
+
+def practice_rate(model, plan):
     """Megapixels of the scene a second, from the time of some windows: all take the same."""
     x = torch.randn(4, model.spec.inputs, PRACTICE_WINDOW, PRACTICE_WINDOW)
     with torch.inference_mode():
-        for batch in range(-WARM_UP, batches):
-            if batch == 0:
-                began = time.perf_counter()
-            model.predictor.network.fused(x).softmax(dim=1)
-        each = (time.perf_counter() - began) / (4 * batches)
+        each = seconds_of(lambda: model.predictor.network.fused(x).softmax(dim=1), 4) / len(x)
     count = np.prod([-(-2 * side // PRACTICE_WINDOW) for side in (plan.rows, plan.cols)])
-    return megapixels / (each * count)
+    return megapixels(plan) / (each * count)
 
 
-def bare_rate(engine, plan, megapixels, bands, seconds=8.0):
+def bare_rate(engine, plan, bands, calls=20):
     """Megapixels of the scene a second that the engine alone would do, by as many threads as it wants."""
     batch = np.random.default_rng(0).normal(size=(plan.batch, bands, plan.window, plan.window)).astype(np.float32)
-
-    def work(_):
-        for _ in range(WARM_UP):
-            engine(batch)
-        began, done = time.perf_counter(), 0
-        while time.perf_counter() - began < seconds:
-            engine(batch)
-            done += plan.batch
-        return done / (time.perf_counter() - began)
-
     with one_thread_each(), ThreadPoolExecutor(engine.workers) as pool:
-        rate = sum(pool.map(work, range(engine.workers)))
-    return megapixels * rate / plan.window_count
+        each = pool.map(lambda _: seconds_of(lambda: engine(batch), calls), range(engine.workers))
+        windows_a_second = sum(plan.batch / seconds for seconds in each)
+    return megapixels(plan) * windows_a_second / plan.window_count
+
+
+def megapixels(plan):
+    return plan.height * plan.width / 1e6
 
 
 def speed(folder, engines, side):
-    spec = stand_in.SPEC.model_copy(update={"window": PRACTICE_WINDOW, "margin": PRACTICE_WINDOW // 8})
+    """A table: each engine's rate end to end, alone, and common practice's beside it."""
+    spec = stand_in.SPEC.model_copy(update={"window": PRACTICE_WINDOW, "margin": PRACTICE_WINDOW // 16})
     stand_in.save_model(folder / "model", spec)
     scene = folder / "scene.tif"
     with quiet_georeferencing():
         stand_in.write_scene(scene, side)
     model = load_model(folder / "model")
     plan = model.plan(model.open(scene))
-    megapixels = plan.height * plan.width / 1e6
-    practice = practice_rate(model, megapixels, plan)
-    print(f"{megapixels:.1f} MP, {torch.get_num_threads()} threads; common practice: {practice:.3f} MP/s", flush=True)
-    use_processor(0)  # as predict does; common practice does not
-    maker = EngineMaker(model.spec, model.predictor.network, model.predictor.device, plan.batch)
+    maker = EngineMaker(model.spec, model.predictor.network, model.predictor.device)
+    lines = [
+        f"{machine()}; a scene of {side:,} × {side:,} px, {spec.inputs} bands, {len(spec.classes)} classes; MP/s.\n",
+        "| engine | end to end | of the bare engine | bare engine | common practice | times common practice |",
+        "|---|---|---|---|---|---|",
+    ]
     for name in engines:
-        bare = bare_rate(maker.named(name), plan, megapixels, model.spec.inputs)
+        print(f"measuring {name} …", file=sys.stderr, flush=True)
+        beside = lambda: (practice_rate(model, plan), bare_rate(maker.named(name), plan, model.spec.inputs))  # noqa: B023, E731
+        before = beside()
         (tally,) = predict(folder / "model", [scene], folder / name, engine=name)
+        practice, bare = np.mean([before, beside()], axis=0)
         rate = tally["megapixels_per_second"]
-        print(
-            f"{tally['engine']}: {rate:.3f} MP/s end to end, {rate / bare:.0%} of the bare engine's {bare:.3f}, "
-            f"{rate / practice:.1f} times common practice",
-            flush=True,
-        )
+        figures = f"{rate:.3f} | {rate / bare:.0%} | {bare:.3f} | {practice:.3f} | {rate / practice:.1f}"
+        lines.append(f"| {tally['engine']} | {figures} |")
+    return "\n".join(lines)
 
 
 def accuracy(run, dataset):
@@ -109,15 +115,19 @@ def mean_iou(predictor, scenes):
 
 def main():
     parser = argparse.ArgumentParser()
-    known = [name for name in ("torch", "openvino") if find_spec(name)]
+    known = [name for name in ("torch", "openvino", "onnxruntime") if find_spec(name)]
     parser.add_argument("--engines", nargs="+", default=known)
-    parser.add_argument("--side", type=int, default=4096)
+    parser.add_argument("--side", type=int, default=6144)
     parser.add_argument("--run", nargs=2, type=Path)
     arguments = parser.parse_args()
     if arguments.run:
         return accuracy(*arguments.run)
+    use_processor(0)  # as predict does
     with tempfile.TemporaryDirectory() as folder:
-        speed(Path(folder), arguments.engines, arguments.side)
+        table = speed(Path(folder), arguments.engines, arguments.side)
+    print(table)
+    if set(arguments.engines) >= {"torch", "openvino"}:
+        write_section("prediction", table)
 
 
 if __name__ == "__main__":

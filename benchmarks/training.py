@@ -1,28 +1,25 @@
 """Images a second of every training step, beside the original's, as a table: `make bench`.
 
 Needs no data. Each row runs in a process of its own, one after the other; run nothing else meanwhile. On 2 cores the
-whole table takes some ten minutes; name rows to measure those alone. Writes RESULTS.md beside this file.
+whole table takes some ten minutes; name rows to measure those alone. Writes its section of RESULTS.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import platform
 import subprocess
 import sys
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
+from results import machine, write_section
+
 STEPS = [(kind, net, batch) for kind in ("adversarial", "pretraining") for net in ("u2net", "u2net-small")
          for batch in (4, 12)]  # fmt: skip
 REFERENCES = [(kind, "u2net", 4) for kind in ("original", "original_keeping_memory", "plain")]
 REFERENCES += [("plain", "u2net-small", 4)]
 ROWS = {f"{kind} {net} {batch}": (kind, net, batch) for kind, net, batch in REFERENCES + STEPS}
 ALONE = ("matrix_rate", "large_bank")
-MARK = "<!-- measured: everything above this line is written by `make bench` -->"
 
 
 def measure(*case: object) -> dict[str, Any]:
@@ -39,19 +36,6 @@ def run_case(name: str, *arguments: str) -> None:
 
     given = [arguments[0], int(arguments[1])] if arguments else []
     print(json.dumps(getattr(cases, name)(*given)))
-
-
-def machine() -> dict[str, Any]:
-    """Where the table was measured."""
-    import torch
-
-    from reliefseg.hardware import describe, pick_device
-
-    device = pick_device("auto")
-    return {
-        "device": describe(device), "threads": torch.get_num_threads(), "torch": torch.__version__,
-        "python": platform.python_version(), "date": datetime.now(UTC).date().isoformat(),
-    }  # fmt: skip
 
 
 def table(found: dict[str, Any], rate: float) -> str:
@@ -83,11 +67,10 @@ def comparisons(found: dict[str, Any]) -> list[str]:
 
 
 def report(result: dict[str, Any]) -> str:
-    """RESULTS.md's measured part."""
-    rate, bank, where = result["matrix_rate"], result["large_bank"], result["machine"]
+    """The section of RESULTS.md."""
+    rate, bank = result["matrix_rate"], result["large_bank"]
     head = (
-        f"# Training speed\n\n{where['device']}, {where['threads']} threads, {where['date']}, torch {where['torch']}, "
-        f"Python {where['python']}; tiles of 256 px, 4 bands, 5 classes. Made by `make bench`.\n\n"
+        f"{result['machine']}; tiles of 256 px, 4 bands, 5 classes.\n\n"
         f"Best square matrix product in {rate['precision']}: {rate['gflops']:.0f} GFLOP/s."
     )
     large = (
@@ -95,13 +78,6 @@ def report(result: dict[str, Any]) -> str:
         f"{bank['bytes_over_raw']:.2f} times its bytes."
     )
     return "\n\n".join([head, table(result["rows"], rate["gflops"]), "\n".join(comparisons(result["rows"])), large])
-
-
-def write_report(text: str) -> None:
-    """Replaces the measured part and leaves what people wrote below it."""
-    path = HERE / "RESULTS.md"
-    below = path.read_text("utf-8").split(MARK)[-1] if path.exists() else "\n"
-    path.write_text(f"{text}\n\n{MARK}{below}", "utf-8")
 
 
 def main() -> None:
@@ -124,7 +100,7 @@ def main() -> None:
         return None
     print(report(result))
     if not arguments.rows:
-        write_report(report(result))
+        write_section("training", report(result))
     return None
 
 

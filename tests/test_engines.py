@@ -48,12 +48,11 @@ def expected(network, windows, loss="softmax"):
 
 
 def maker(network, loss="softmax"):
-    return EngineMaker(spec_of(loss), network, torch.device("cpu"), 4)
+    return EngineMaker(spec_of(loss), network, torch.device("cpu"))
 
 
 def opened(network, name, loss="softmax"):
-    package = name.split("-")[0]
-    if package != "torch":
+    for package in choosing.PACKAGES[name.split("-")[0]]:
         pytest.importorskip(package, reason=f"{package} is not installed here")
     return maker(network, loss).open(name)
 
@@ -102,8 +101,10 @@ def test_torch_is_always_among_those_tried(network, windows, monkeypatch):
     assert only.agreement == 1
 
 
-def test_an_engine_that_is_not_installed_is_refused(network, monkeypatch):
-    monkeypatch.setattr(choosing, "find_spec", lambda name: None)
+@pytest.mark.parametrize("absent", ["openvino", "onnx"])
+def test_an_engine_that_is_not_installed_is_refused(network, monkeypatch, absent):
+    monkeypatch.setattr(choosing, "find_spec", lambda name: None if name == absent else "there")
+    assert [n for n in maker(network).candidates() if n.startswith("openvino")] == []
     with pytest.raises(
         InputError, match=r"engine 'openvino': is not installed here; pip install 'reliefseg\[openvino\]'"
     ):

@@ -15,8 +15,8 @@ from reliefseg.inference.predict import ScenePredictor
 from reliefseg.inference.windows import Axis
 from reliefseg.tiles import SceneArrays
 
-WINDOW, MARGIN = 64, 8
-KEPT, STRIDE = 48, 42
+WINDOW, MARGIN = 64, 4
+KEPT, STRIDE = 56, 49
 NEAR = 8
 """A border is held against places so many pixels around it, where the scene is much the same."""
 

@@ -16,7 +16,7 @@ def to_onnx(network: nn.Module, bands: int, window: int) -> bytes:
     """The network for any number of windows of one size: `windows` in, `probabilities` out; opset 17, IR version 8."""
     example = torch.zeros(1, bands, window, window)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        # The older exporter needs no further packages; what it warns of, sizes that become constants, is meant.
+        # The older exporter needs no package but onnx; what it warns of, sizes that become constants, is meant.
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
         path = Path(folder) / "network.onnx"

@@ -23,6 +23,9 @@ AGREEMENT = 0.999
 """Share of a first window's pixels on which an engine must give torch's class to be chosen by itself."""
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
+PACKAGES = {"torch": ("torch",), "openvino": ("openvino", "onnx"), "onnxruntime": ("onnxruntime", "onnx")}
+"""What each engine needs: networks are handed on as ONNX, which torch writes by the package `onnx`."""
+
 
 class Choice(NamedTuple):
     """An engine that was tried: seconds for the first windows, and its share of pixels with torch's class."""
@@ -38,14 +41,13 @@ class EngineMaker(NamedTuple):
     spec: ModelSpec
     network: Generator
     device: torch.device
-    batch: int
 
     def open(self, full_name: str) -> Engine:
         """The engine that calls itself so, as `torch-bfloat16`."""
         name, precision = full_name.split("-")
         _refuse_absent(name)
         if name == "openvino":
-            return OpenVinoEngine(self.spec, self.network, precision, self.batch)
+            return OpenVinoEngine(self.spec, self.network, precision)
         if name == "onnxruntime":
             return OnnxRuntimeEngine(self.spec, self.network)
         return TorchEngine(self.spec, self.network, self.device, PRECISIONS[precision])
@@ -61,8 +63,8 @@ class EngineMaker(NamedTuple):
         if self.device.type != "cpu":
             return [torch_name]
         precisions = sorted({torch_name.split("-")[1], "float32"})
-        found = [f"openvino-{p}" for p in precisions] if find_spec("openvino") else []
-        return [torch_name, *found, *(["onnxruntime-float32"] if find_spec("onnxruntime") else [])]
+        found = [f"openvino-{p}" for p in precisions] if _installed("openvino") else []
+        return [torch_name, *found, *(["onnxruntime-float32"] if _installed("onnxruntime") else [])]
 
     def tried(self, windows: Float32[np.ndarray, "n bands window window"]) -> list[Choice]:
         """All candidates on the scene's first windows, torch first."""
@@ -86,8 +88,12 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
+def _installed(name: str) -> bool:
+    return all(find_spec(package) for package in PACKAGES[name])
+
+
 def _refuse_absent(name: str) -> None:
-    if name not in ("torch", "openvino", "onnxruntime"):
-        raise InputError(f"engine {name!r}: unknown; known are auto, torch, openvino, onnxruntime")
-    if find_spec(name) is None:
+    if name not in PACKAGES:
+        raise InputError(f"engine {name!r}: unknown; known are auto, {', '.join(PACKAGES)}")
+    if not _installed(name):
         raise InputError(f"engine {name!r}: is not installed here; pip install 'reliefseg[{name}]', or --engine torch")

@@ -25,16 +25,17 @@ def _as_onnx(spec: ModelSpec, network: Generator) -> bytes:
 class OpenVinoEngine:
     """OpenVINO: one stream a core, each of one thread, so that results do not depend on how many there are.
 
-    Windows are computed in batches of just `batch`; a smaller one is filled up with zeros.
+    Windows are computed one by one: as fast as in batches (42 against 46 to 55 ms a window of 256 px, small U²-Net,
+    bfloat16, two cores), and a last, smaller batch costs no more than its windows.
     """
 
-    def __init__(self, spec: ModelSpec, network: Generator, precision: str, batch: int):
+    def __init__(self, spec: ModelSpec, network: Generator, precision: str):
         import openvino
 
-        self.name, self.workers, self._batch = f"openvino-{precision}", torch.get_num_threads(), batch
+        self.name, self.workers = f"openvino-{precision}", torch.get_num_threads()
         core = openvino.Core()
         model = core.read_model(_as_onnx(spec, network))
-        model.reshape([batch, spec.inputs, spec.window, spec.window])
+        model.reshape([1, spec.inputs, spec.window, spec.window])
         settings = {
             "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
             "INFERENCE_NUM_THREADS": self.workers,
@@ -45,11 +46,9 @@ class OpenVinoEngine:
 
     def __call__(self, windows: Windows) -> Probabilities:
         """See `Engine`."""
-        count = len(windows)
-        if count < self._batch:
-            windows = np.concatenate([windows, np.zeros((self._batch - count, *windows.shape[1:]), np.float32)])
-        found: Any = self._request().infer({0: windows}, share_inputs=True)
-        return np.array(found[0][:count])
+        request = self._request()
+        found: list[Any] = [request.infer({0: window[None]}, share_inputs=True)[0] for window in windows]
+        return np.concatenate(found)
 
     def _request(self) -> Any:
         if not hasattr(self._own, "request"):

@@ -42,6 +42,12 @@ class _Taps(NamedTuple):
         """First pixel touched, and one after the last."""
         return int(min(self.first.min(), self.second.min())), int(max(self.first.max(), self.second.max())) + 1
 
+    @property
+    def run(self) -> slice | None:
+        """The pixels themselves, where samples lie on neighbouring ones in order."""
+        follows = self.weight is None and bool((np.diff(self.first) == 1).all())
+        return slice(int(self.first[0]), int(self.first[-1]) + 1) if follows else None
+
 
 def working_image(plan: Plan, piece: Piece, normalisation: Normalisation, read: Read) -> WorkingImage:
     """Reads and samples what the piece's windows see; beyond the scene's edge it is mirrored."""
@@ -117,6 +123,8 @@ def _sampled(
 
 
 def _between(planes: Float32[np.ndarray, "bands h w"], taps: _Taps, axis: int) -> Float32[np.ndarray, "bands m n"]:
+    if taps.run is not None:
+        return planes[:, taps.run] if axis == 1 else planes[:, :, taps.run]
     first = np.take(planes, taps.first, axis=axis)
     if taps.weight is None:
         return first
@@ -149,7 +157,7 @@ def support(plan: Plan, window: Window) -> Window:
 def _clamped(first: int, count: int, step: float, extent: int) -> _Taps:
     """Samples of the scene's pixels among network pixels; the outermost ones hold beyond their centres."""
     positions = np.clip((first + np.arange(count) + 0.5) / step - 0.5, 0, extent - 1)
-    below = np.minimum(np.floor(positions), max(0, extent - 2))
+    below = np.floor(positions)
     weight = (positions - below).astype(np.float32)
     index = below.astype(np.int64)
     return _Taps(index, np.minimum(index + 1, extent - 1), weight if weight.any() else None)

@@ -21,7 +21,8 @@ from reliefseg.raster.writers import describe_classes, new_raster
 
 TILE = 512
 """Side of a tile of a COG, pixels."""
-COG_OPTIONS = {"driver": "COG", "blocksize": TILE, "compress": "deflate", "bigtiff": "if_safer", "num_threads": 1}
+COG_OPTIONS = {"driver": "COG", "blocksize": TILE, "compress": "deflate", "bigtiff": "if_safer",
+               "num_threads": "all_cpus"}  # fmt: skip
 
 
 @contextmanager
@@ -36,7 +37,9 @@ def new_cog(path: Path, grid: Grid, *, bands: int, overviews: Literal["mode", "a
         try:
             kind = np.dtype(np.uint8)
             # By band: from blocks of all bands GDAL makes overviews in a time that grows with the bands squared.
-            with new_raster(plain, grid, bands=bands, dtype=kind, nodata=IGNORE_INDEX, interleave="band") as dataset:
+            with new_raster(
+                plain, grid, bands=bands, dtype=kind, nodata=IGNORE_INDEX, interleave="band", level=1
+            ) as dataset:
                 yield dataset
             with rasterio.Env(**GDAL_OPTIONS), quiet_georeferencing():
                 copy(plain, part, overviews="ignore_existing", overview_resampling=overviews, **COG_OPTIONS)

@@ -30,17 +30,20 @@ def new_raster(
     dtype: np.dtype,
     nodata: float | int | None = None,
     interleave: Literal["pixel", "band"] = "pixel",
+    level: int = 6,
 ) -> Iterator[DatasetWriter]:
     """A tiled, deflated GeoTIFF on a grid to write windows to; it appears under its name when the block ends well.
 
     Write each block (`BLOCK` pixels a side) once, else the file grows. A grid without georeferencing gives a
-    plain GeoTIFF. Blocks hold one band or, by pixel, all.
+    plain GeoTIFF. Blocks hold one band or, by pixel, all. `level` is deflate's: 1 is up to
+    six times as fast as 6, for files that are up to 1.4 times as large (class maps; uncertainty is as large).
     """
     dtype = np.dtype(dtype)
     profile: dict[str, Any] = {
         "driver": "GTiff", "height": grid.height, "width": grid.width, "count": bands, "dtype": dtype.name,
-        "nodata": nodata, "tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "deflate",
-        "predictor": 3 if dtype.kind == "f" else 1, "BIGTIFF": "IF_SAFER", "interleave": interleave,
+        "nodata": nodata, "tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK,
+        "compress": "deflate", "zlevel": level, "predictor": 3 if dtype.kind == "f" else 1,
+        "BIGTIFF": "IF_SAFER", "interleave": interleave,
     }  # fmt: skip
     if grid.crs is not None or not grid.transform.is_identity:
         profile |= {"crs": grid.crs, "transform": grid.transform}

@@ -163,7 +163,7 @@ def _spec(
     dataset: Dataset, settings: Settings, bands: Sequence[str], normalisation: Normalisation, reference: float | None
 ) -> ModelSpec:
     window = settings.prediction.window or settings.tiles.size
-    margin = window // 8 if settings.prediction.margin is None else settings.prediction.margin
+    margin = window // 16 if settings.prediction.margin is None else settings.prediction.margin
     if 2 * margin >= window:
         raise InputError(
             f"setting prediction.margin: {margin} leaves nothing of a window of {window}; at most {(window - 1) // 2}"

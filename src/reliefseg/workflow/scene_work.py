@@ -95,7 +95,7 @@ def predict_scene(model: Model, work: SceneWork, shard: Shard, where: Where, say
         return {"scene": work.scene.name, "megapixels": work.megapixels, "seconds": 0.0, "files": files}
     began = time.monotonic()
     todo = _begin(work, len(model.spec.classes), shard, say)
-    maker = EngineMaker(model.spec, model.predictor.network, model.predictor.device, work.plan.batch)
+    maker = EngineMaker(model.spec, model.predictor.network, model.predictor.device)
     name = work.folder.begin(work.folder.engine() or _chosen(maker, model, work, say))
     with ExitStack() as stack:
         tick = stack.enter_context(say.progress(f"{work.scene.name}, megapixels"))
