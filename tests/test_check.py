@@ -291,7 +291,7 @@ def test_footprints_that_overlap_across_splits(town: Path) -> None:
 def test_another_number_of_bands(town: Path) -> None:
     save(town / "images" / "b.tif", noise(5), **place(1))
     report = check_dataset(town)
-    assert any(re.search(r"scene b: the image has \d bands.*, the data set names 3", e) for e in report.errors)
+    assert any(re.search(r"scene b: the image has \d bands.*, expected are 3", e) for e in report.errors)
 
 
 def test_tile_labels_outside_their_scene(town: Path) -> None:

@@ -14,6 +14,11 @@ from reliefseg.inference.engines import FusedMap, TorchEngine
 WINDOW, MARGIN = 48, 4
 
 
+@pytest.fixture
+def torch_alone():
+    """All engines that are installed are meant here."""
+
+
 def spec_of(loss="softmax"):
     return ModelSpec(
         network="u2net-small", bands=("red", "green"), scene_bands=("red", "green"), loss=loss,

@@ -235,7 +235,7 @@ def test_faults_of_files_and_splits_come_at_once(tmp_path: Path) -> None:
         "scene d: is in the split test, but has no labels",
         f"labels {root}/labels/e.tif: its scene e has no image; expected images/e.tif",
         f"scene a: labels {root}/labels/a.tif has 9 × 8 px, the image 8 × 9 (height × width)",
-        "scene f: the image has 4 bands, the data set names 3 (red, green, blue)",
+        "scene f: the image has 4 bands, expected are 3 (red, green, blue)",
     ):
         assert fault in text
     assert len(text.splitlines()) == 9

@@ -152,14 +152,14 @@ def test_palette_images_are_read_as_colours(tmp_path: Path) -> None:
     scene = open_scene(path, bands=RGB, classes=CLASSES)
     np.testing.assert_array_equal(scene.read_bands()[:, 0].T, [(9, 8, 7), (60, 50, 40), (255, 0, 1), (60, 50, 40)])
 
-    with pytest.raises(InputError, match=r"has 3 bands \(of its palette\), the data set names 1 \(grey\)"):
+    with pytest.raises(InputError, match=r"has 3 bands \(of its palette\), expected are 1 \(grey\)"):
         open_scene(path, bands=("grey",), classes=CLASSES)
 
 
 @pytest.mark.parametrize(("bands", "found"), [(2, "2 bands"), (5, "5 bands")])
 def test_another_number_of_bands_is_told(tmp_path: Path, bands: int, found: str) -> None:
     path = save(tmp_path / "a.tif", noise(bands, 4, 4, dtype=np.uint16), **PLACE)
-    with pytest.raises(InputError, match=rf"scene a: the image has {found}, the data set names 3 \(red, green, blue\)"):
+    with pytest.raises(InputError, match=rf"scene a: the image has {found}, expected are 3 \(red, green, blue\)"):
         open_scene(path, bands=RGB, classes=CLASSES)
 
 

@@ -216,8 +216,9 @@ def _image_faults(header: Header, bands: tuple[str, ...]) -> list[str]:
     if len(bands) in counts:
         return []
     note = " (without alpha)" if header.alpha_count else " (of its palette)" if header.has_palette else ""
-    named = f"{len(bands)} ({', '.join(bands)})"
-    return [f"the image has {counts[0]} bands{note}, the data set names {named}; correct `bands` or the file"]
+    expected = f"{len(bands)} ({', '.join(bands)})"
+    mend = "correct the file, or `bands` of the data set"
+    return [f"the image has {counts[0]} bands{note}, expected are {expected}; {mend}"]
 
 
 def _companion_faults(files: SceneFiles, grid: Grid, classes: ClassTable) -> list[str]:
