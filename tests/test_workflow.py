@@ -320,3 +320,10 @@ def test_check_says_no_with_status_1_and_others_refuse_with_2(data, tmp_path, ca
     assert "6 px" in capsys.readouterr().out
     assert command(["train", str(copy), "-o", str(tmp_path / "run"), *SMALL]) == 2
     assert "6 px" in capsys.readouterr().err
+
+
+def test_python_runs_the_package():
+    done = subprocess.run([sys.executable, "-m", "reliefseg", "check", "nowhere"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "nowhere" in done.stderr
+    assert "Traceback" not in done.stderr
