@@ -58,8 +58,9 @@ def practice_rate(model, plan):
 def bare_rate(engine, plan, bands, calls=20):
     """Megapixels of the scene a second that the engine alone would do, by as many threads as it wants."""
     batch = np.random.default_rng(0).normal(size=(plan.batch, bands, plan.window, plan.window)).astype(np.float32)
-    with one_thread_each(), ThreadPoolExecutor(engine.workers) as pool:
-        each = pool.map(lambda _: seconds_of(lambda: engine(batch), calls), range(engine.workers))
+    workers = engine.workers  # asked before each has one thread
+    with one_thread_each(), ThreadPoolExecutor(workers) as pool:
+        each = pool.map(lambda _: seconds_of(lambda: engine(batch), calls), range(workers))
         windows_a_second = sum(plan.batch / seconds for seconds in each)
     return megapixels(plan) * windows_a_second / plan.window_count
 
