@@ -14,7 +14,7 @@ test: $(READY)
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=auto --maxprocesses=4
 
-# Needs no data and some fifteen minutes on 2 cores; run nothing else meanwhile. Writes benchmarks/RESULTS.md.
+# Needs no data; prediction takes 7 minutes on 2 cores, training some ten; run nothing else meanwhile. Writes benchmarks/RESULTS.md.
 bench: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[openvino,onnxruntime]'
 	$(BIN)/python benchmarks/prediction.py

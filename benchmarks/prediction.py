@@ -37,9 +37,9 @@ PRACTICE_WINDOW = 256
 WARM_UP = 2
 
 
-def seconds_of(batch_of_windows, count, warm_up=WARM_UP):
+def seconds_of(batch_of_windows, count):
     """Seconds a call takes, after some that do not count."""
-    for call in range(-warm_up, count):
+    for call in range(-WARM_UP, count):
         if call == 0:
             began = time.perf_counter()
         batch_of_windows()
@@ -86,10 +86,11 @@ def speed(folder, engines, side):
     ]
     for name in engines:
         print(f"measuring {name} …", file=sys.stderr, flush=True)
-        beside = lambda: (practice_rate(model, plan), bare_rate(maker.named(name), plan, model.spec.inputs))  # noqa: B023, E731
-        before = beside()
+        engine = maker.named(name)
+        before = practice_rate(model, plan), bare_rate(engine, plan, spec.inputs)
         (tally,) = predict(folder / "model", [scene], folder / name, engine=name)
-        practice, bare = np.mean([before, beside()], axis=0)
+        after = practice_rate(model, plan), bare_rate(engine, plan, spec.inputs)
+        practice, bare = np.mean([before, after], axis=0)
         rate = tally["megapixels_per_second"]
         figures = f"{rate:.3f} | {rate / bare:.0%} | {bare:.3f} | {practice:.3f} | {rate / practice:.1f}"
         lines.append(f"| {tally['engine']} | {figures} |")

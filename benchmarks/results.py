@@ -12,12 +12,9 @@ RESULTS = Path(__file__).parent / "RESULTS.md"
 
 
 def write_section(name: str, text: str) -> None:
-    """Replaces what the benchmark of that name wrote last; a first one goes to the end."""
+    """Replaces what the benchmark of that name wrote last."""
     begin, end = f"<!-- {name}: written by `make bench` -->", f"<!-- end of {name} -->"
-    page = RESULTS.read_text("utf-8") if RESULTS.exists() else ""
-    if begin not in page:
-        page += f"\n{begin}\n{end}\n"
-    before, rest = page.split(begin)
+    before, rest = RESULTS.read_text("utf-8").split(begin)
     RESULTS.write_text(f"{before}{begin}\n{text}\n\n{end}{rest.split(end)[1]}", "utf-8")
 
 

@@ -123,8 +123,9 @@ def _sampled(
 
 
 def _between(planes: Float32[np.ndarray, "bands h w"], taps: _Taps, axis: int) -> Float32[np.ndarray, "bands m n"]:
-    if taps.run is not None:
-        return planes[:, taps.run] if axis == 1 else planes[:, :, taps.run]
+    run = taps.run
+    if run is not None:
+        return planes[:, run] if axis == 1 else planes[:, :, run]
     first = np.take(planes, taps.first, axis=axis)
     if taps.weight is None:
         return first

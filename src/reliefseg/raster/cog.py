@@ -21,8 +21,13 @@ from reliefseg.raster.writers import describe_classes, new_raster
 
 TILE = 512
 """Side of a tile of a COG, pixels."""
-COG_OPTIONS = {"driver": "COG", "blocksize": TILE, "compress": "deflate", "bigtiff": "if_safer",
-               "num_threads": "all_cpus"}  # fmt: skip
+COG_OPTIONS = {
+    "driver": "COG",
+    "blocksize": TILE,
+    "compress": "deflate",
+    "bigtiff": "if_safer",
+    "num_threads": "all_cpus",
+}  # fmt: skip - the same bytes as by one
 
 
 @contextmanager
