@@ -22,12 +22,9 @@ from reliefseg.raster.writers import describe_classes, new_raster
 TILE = 512
 """Side of a tile of a COG, pixels."""
 COG_OPTIONS = {
-    "driver": "COG",
-    "blocksize": TILE,
-    "compress": "deflate",
-    "bigtiff": "if_safer",
-    "num_threads": "all_cpus",
-}  # fmt: skip - the same bytes as by one
+    "driver": "COG", "blocksize": TILE, "compress": "deflate", "bigtiff": "if_safer", "num_threads": "all_cpus"
+}  # fmt: skip
+"""All cores write the same bytes as one."""
 
 
 @contextmanager
