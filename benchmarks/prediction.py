@@ -26,7 +26,6 @@ from reliefseg.depth import make_depth
 from reliefseg.evaluation import confusion_matrix, scores_from_confusion
 from reliefseg.hardware import use_processor
 from reliefseg.inference import ScenePredictor, windows
-from reliefseg.inference.choosing import EngineMaker
 from reliefseg.inference.computing import one_thread_each
 from reliefseg.raster import load_dataset
 from reliefseg.raster.opening import quiet_georeferencing
@@ -78,7 +77,7 @@ def speed(folder, engines, side):
         stand_in.write_scene(scene, side)
     model = load_model(folder / "model")
     plan = model.plan(model.open(scene))
-    maker = EngineMaker(model.spec, model.predictor.network, model.predictor.device)
+    maker = model.engines
     lines = [
         f"{machine()}; a scene of {side:,} × {side:,} px, {spec.inputs} bands, {len(spec.classes)} classes; MP/s.\n",
         "| engine | end to end | of the bare engine | bare engine | common practice | times common practice |",
@@ -86,7 +85,7 @@ def speed(folder, engines, side):
     ]
     for name in engines:
         print(f"measuring {name} …", file=sys.stderr, flush=True)
-        engine = maker.named(name)
+        engine = maker.open(maker.full_name(name))
         before = practice_rate(model, plan), bare_rate(engine, plan, spec.inputs)
         (tally,) = predict(folder / "model", [scene], folder / name, engine=name)
         after = practice_rate(model, plan), bare_rate(engine, plan, spec.inputs)

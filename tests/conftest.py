@@ -23,7 +23,7 @@ def torch_alone(monkeypatch):
     """`auto` tries no engine that happens to be installed: writing ONNX under shape checks takes most of a minute."""
     from reliefseg.inference.choosing import EngineMaker
 
-    monkeypatch.setattr(EngineMaker, "candidates", lambda maker: [maker.named("torch").name])
+    monkeypatch.setattr(EngineMaker, "candidates", lambda maker: [maker.full_name("torch")])
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,7 @@
 """Engines against the network itself, and which one is chosen."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -106,6 +108,17 @@ def test_torch_is_always_among_those_tried(network, windows, monkeypatch):
     assert only.agreement == 1
 
 
+def test_an_engine_is_made_once_and_not_sent_to_other_processes(network, windows, monkeypatch):
+    monkeypatch.setattr(choosing, "find_spec", lambda name: "there" if name == "torch" else None)
+    made = maker(network)
+    assert made.best is None
+    (choice,) = made.tried(windows)
+    assert made.open(made.best) is choice.engine is made.open(made.best)
+    sent = pickle.loads(pickle.dumps(made))
+    assert sent.best is None
+    assert sent.open(made.best) is not choice.engine
+
+
 @pytest.mark.parametrize("absent", ["openvino", "onnx"])
 def test_an_engine_that_is_not_installed_is_refused(network, monkeypatch, absent):
     monkeypatch.setattr(choosing, "find_spec", lambda name: None if name == absent else "there")
@@ -113,4 +126,4 @@ def test_an_engine_that_is_not_installed_is_refused(network, monkeypatch, absent
     with pytest.raises(
         InputError, match=r"engine 'openvino': is not installed here; pip install 'reliefseg\[openvino\]'"
     ):
-        maker(network).named("openvino")
+        maker(network).full_name("openvino")

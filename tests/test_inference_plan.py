@@ -1,5 +1,8 @@
 """The plan: what windows keep covers a scene, weights sum to one, a network that returns its input gives the scene."""
 
+import threading
+from itertools import count
+
 import numpy as np
 import pytest
 import torch
@@ -194,6 +197,23 @@ def test_every_batch_is_the_same_whenever_it_is_computed(holey):
     blocks_of(holey, MemoryStore(), engine=once)
     blocks_of(holey, MemoryStore(), engine=again)
     assert sorted(once.batches) == sorted(again.batches)
+
+
+def test_all_threads_help_with_the_last_piece(holey):
+    class Together(Mirror):
+        meeting, calls = threading.Barrier(2, timeout=20), count()
+
+        def __call__(self, windows):
+            if next(self.calls) < 2:
+                self.meeting.wait()
+            return super().__call__(windows)
+
+    plan = Plan.of(*holey.valid.shape, 1.0, window=32, margin=4, batch=1)
+    job = Job(plan, ArraySource(holey), Together(4), Normalisation((0.0,) * 4, (255.0,) * 4))
+    workers = Workers(job, plan.pieces[:1], MemoryStore().keep)
+    with workers.running():
+        workers.wait_for_all()
+    assert len(job.engine.batches) > 2
 
 
 def test_a_fault_in_a_worker_reaches_whoever_waits(holey):

@@ -21,6 +21,7 @@ from reliefseg.depth import DepthSettings
 from reliefseg.errors import InputError
 from reliefseg.export import BundleClass, ModelSpec, save_bundle
 from reliefseg.inference import work
+from reliefseg.inference.choosing import EngineMaker
 from reliefseg.inference.plan import Plan
 from reliefseg.inference.store import FolderStore
 from reliefseg.raster.opening import quiet_georeferencing
@@ -224,6 +225,15 @@ def test_the_first_of_several_processes_chooses_the_engine(tmp_path):
     assert folder.begin("torch-bfloat16") == "torch-bfloat16"
     assert folder.begin("torch-float32") == "torch-bfloat16"
     assert [p.name for p in folder.folder.iterdir()] == ["plan.json"]
+
+
+def test_engines_are_tried_once_for_all_scenes(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(EngineMaker, "candidates", lambda maker: ["torch-float32", "torch-bfloat16"])
+    scenes = [write_scene(tmp_path / f"{name}.tif", height=50, width=50) for name in ("north", "south")]
+    notes = Notes()
+    tallies = predict(model, scenes, tmp_path / "out", say=notes)
+    assert len(tallies) == 2
+    assert len([line for line in notes.lines if "of the classes as with torch" in line]) == 2
 
 
 def test_the_tally_is_machine_readable(model, scene, tmp_path, capsys):

@@ -45,7 +45,8 @@ class Blocks:
             found = self.store.probabilities(piece, common)
             if found is not None:
                 total[(slice(None), *common.shifted(-part.row, -part.col).slices)] += found
-        return tempered(upsampled(total / np.float32(STEPS), part, self.plan, window), self.temperature)
+        total /= np.float32(STEPS)
+        return tempered(upsampled(total, part, self.plan, window), self.temperature)
 
     def valid(self, window: Window) -> Bool[np.ndarray, "h w"]:
         """Where a window of the scene is valid."""

@@ -52,7 +52,7 @@ def most_probable(probabilities: Float32[np.ndarray, "classes h w"]) -> UInt8[np
     """The class with the largest probability; the first of equals."""
     best, ids = probabilities[0].copy(), np.zeros(probabilities.shape[1:], np.uint8)
     for k, plane in enumerate(probabilities[1:], 1):
-        ids[plane > best] = k
+        np.copyto(ids, np.uint8(k), where=plane > best)
         np.maximum(best, plane, out=best)
     return ids
 
@@ -67,4 +67,7 @@ def entropy(probabilities: Float32[np.ndarray, "classes h w"]) -> Float32[np.nda
 
 def in_units(values: Float32[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
     """Fractions in steps of 1 / UNIT."""
-    return (np.clip(values, 0, 1) * np.float32(UNIT) + np.float32(0.5)).astype(np.uint8)
+    units = np.clip(values, 0, 1)
+    units *= np.float32(UNIT)
+    units += np.float32(0.5)
+    return units.astype(np.uint8)

@@ -14,6 +14,7 @@ from jaxtyping import Float32
 from reliefseg.errors import InputError
 from reliefseg.export import ModelSpec
 from reliefseg.hardware import pick_precision
+from reliefseg.inference.computing import one_thread_each
 from reliefseg.inference.engines import Engine, TorchEngine
 from reliefseg.inference.onnx_engines import OnnxRuntimeEngine, OpenVinoEngine
 from reliefseg.networks import Generator
@@ -35,31 +36,36 @@ class Choice(NamedTuple):
     agreement: float
 
 
-class EngineMaker(NamedTuple):
-    """What engines are made of."""
+class EngineMaker:
+    """What engines are made of. The engine in use is kept ready, because scenes come one after the other.
 
-    spec: ModelSpec
-    network: Generator
-    device: torch.device
+    `best` is the full name of the engine that `auto` means on this machine; None: nothing has been tried yet.
+    """
+
+    def __init__(self, spec: ModelSpec, network: Generator, device: torch.device):
+        self.spec, self.network, self.device = spec, network, device
+        self.best: str | None = None
+        self._ready: Engine | None = None
+
+    def __reduce__(self) -> tuple[type[EngineMaker], tuple[ModelSpec, Generator, torch.device]]:
+        """Other processes make engines of their own."""
+        return EngineMaker, (self.spec, self.network, self.device)
 
     def open(self, full_name: str) -> Engine:
         """The engine that calls itself so, as `torch-bfloat16`."""
-        name, precision = full_name.split("-")
-        _refuse_absent(name)
-        if name == "openvino":
-            return OpenVinoEngine(self.spec, self.network, precision)
-        if name == "onnxruntime":
-            return OnnxRuntimeEngine(self.spec, self.network)
-        return TorchEngine(self.spec, self.network, self.device, PRECISIONS[precision])
+        if self._ready is None or self._ready.name != full_name:
+            self._ready = self._made(full_name)
+        return self._ready
 
-    def named(self, name: str) -> Engine:
-        """An engine in the precision that suits this machine."""
+    def full_name(self, name: str) -> str:
+        """An engine's name with the precision that suits this machine; InputError where it is not installed."""
+        _refuse_absent(name)
         precision = str(pick_precision("auto", self.device)).removeprefix("torch.")
-        return self.open("onnxruntime-float32" if name == "onnxruntime" else f"{name}-{precision}")
+        return "onnxruntime-float32" if name == "onnxruntime" else f"{name}-{precision}"
 
     def candidates(self) -> list[str]:
         """Engines to try on this machine, torch first."""
-        torch_name = self.named("torch").name
+        torch_name = self.full_name("torch")
         if self.device.type != "cpu":
             return [torch_name]
         precisions = sorted({torch_name.split("-")[1], "float32"})
@@ -67,14 +73,27 @@ class EngineMaker(NamedTuple):
         return [torch_name, *found, *(["onnxruntime-float32"] if _installed("onnxruntime") else [])]
 
     def tried(self, windows: Float32[np.ndarray, "n bands window window"]) -> list[Choice]:
-        """All candidates on the scene's first windows, torch first."""
+        """All candidates on a scene's first windows, torch first; the best of them is kept."""
         choices: list[Choice] = []
         for name in self.candidates():
-            engine = self.open(name)
-            classes = engine(windows).argmax(axis=1)
-            expected = choices[0].engine(windows).argmax(axis=1) if choices else classes
-            choices.append(Choice(engine, _seconds(lambda e=engine: e(windows)), float((classes == expected).mean())))  # type: ignore[misc]
+            engine = self._made(name)
+            with one_thread_each():
+                classes = engine(windows).argmax(axis=1)
+                expected = choices[0].engine(windows).argmax(axis=1) if choices else classes
+                seconds = _seconds(lambda e=engine: e(windows))  # type: ignore[misc]
+            choices.append(Choice(engine, seconds, float((classes == expected).mean())))
+        self._ready = fastest(choices).engine
+        self.best = self._ready.name
         return choices
+
+    def _made(self, full_name: str) -> Engine:
+        name, precision = full_name.split("-")
+        _refuse_absent(name)
+        if name == "openvino":
+            return OpenVinoEngine(self.spec, self.network, precision)
+        if name == "onnxruntime":
+            return OnnxRuntimeEngine(self.spec, self.network)
+        return TorchEngine(self.spec, self.network, self.device, PRECISIONS[precision])
 
 
 def fastest(choices: list[Choice]) -> Choice:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from itertools import chain
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -36,6 +37,8 @@ class Computed(NamedTuple):
 
 Compute = Callable[[Piece], Computed]
 """Computes one piece."""
+Map = Callable[[Engine, Iterable[np.ndarray]], Iterable[np.ndarray]]
+"""Calls the engine for each batch of windows; results come in order, wherever they are computed."""
 
 
 @runtime_checkable
@@ -46,8 +49,8 @@ class Computing(Protocol):
     def workers(self) -> int:
         """How many threads should ask for pieces at once."""
 
-    def begun(self) -> AbstractContextManager[Compute]:
-        """For one thread, for as long as the context lasts."""
+    def begun(self, helpers: Executor) -> AbstractContextManager[Compute]:
+        """For one thread, for as long as the context lasts; `helpers` are threads that all of them share."""
 
 
 class Job(NamedTuple):
@@ -64,38 +67,43 @@ class Job(NamedTuple):
         return self.engine.workers
 
     @contextmanager
-    def begun(self) -> Iterator[Compute]:
-        """See `Computing`."""
+    def begun(self, helpers: Executor) -> Iterator[Compute]:
+        """See `Computing`. The helpers run the engine: to the last piece, all of them have something to do."""
         with self.source.opened() as read:
-            yield lambda piece: self.compute(piece, read)
+            yield lambda piece: self.compute(piece, read, helpers.map)
 
-    def compute(self, piece: Piece, read: Read) -> Computed:
-        """One piece, from nothing but the source."""
+    def compute(self, piece: Piece, read: Read, each: Map = map) -> Computed:
+        """One piece, from nothing but the source; `each` has the engine called for each batch of windows."""
         image = working_image(self.plan, piece, self.normalisation, read)
         core = piece.core.shifted(-image.read.row, -image.read.col)
         needed = [w for w in self.plan.windows(piece) if _shows_something(self.plan, image, *w)]
-        found = blended(self.plan, piece, image, needed, self.engine) if needed else None
-        stored = None if found is None else np.rint(found * np.float32(STEPS)).astype(np.uint16)
-        return Computed(stored, image.valid[core.slices], len(needed))
+        found = blended(self.plan, piece, image, needed, self.engine, each) if needed else None
+        return Computed(None if found is None else _in_steps(found), image.valid[core.slices], len(needed))
 
 
 def blended(
-    plan: Plan, piece: Piece, image: WorkingImage, windows: list[tuple[int, int]], engine: Engine
+    plan: Plan, piece: Piece, image: WorkingImage, windows: list[tuple[int, int]], engine: Engine, each: Map = map
 ) -> Float32[np.ndarray, "classes rows cols"]:
-    """What these windows of a piece contribute to its area: probabilities times weights, added up."""
+    """What these windows of a piece contribute to its area: probabilities times weights, added up in their order."""
+    batches = (windows[first : first + plan.batch] for first in range(0, len(windows), plan.batch))
+    outputs = chain.from_iterable(each(engine, (_tiles(plan, image, batch) for batch in batches)))
     total: np.ndarray | None = None
-    for first in range(0, len(windows), plan.batch):
-        some = windows[first : first + plan.batch]
-        for window, found in zip(some, engine(_tiles(plan, image, some)), strict=True):
-            if total is None:
-                total = np.zeros((len(found), piece.area.height, piece.area.width), np.float32)
-            kept = plan.kept(*window)
-            inside = kept.clipped(plan.rows, plan.cols)
-            part = inside.shifted(-kept.row, -kept.col).slices
-            place = inside.shifted(-piece.area.row, -piece.area.col).slices
-            total[(slice(None), *place)] += found[(slice(None), *part)] * plan.weights(*window)[part]
+    for window, found in zip(windows, outputs, strict=True):
+        if total is None:
+            total = np.zeros((len(found), piece.area.height, piece.area.width), np.float32)
+        kept = plan.kept(*window)
+        inside = kept.clipped(plan.rows, plan.cols)
+        part = inside.shifted(-kept.row, -kept.col).slices
+        place = inside.shifted(-piece.area.row, -piece.area.col).slices
+        total[(slice(None), *place)] += found[(slice(None), *part)] * plan.weights(*window)[part]
     assert total is not None
     return total
+
+
+def _in_steps(probabilities: Float32[np.ndarray, "*shape"]) -> UInt16[np.ndarray, "*shape"]:
+    """Rounded, in the memory that is at hand."""
+    probabilities *= np.float32(STEPS)
+    return np.rint(probabilities, out=probabilities).astype(np.uint16)
 
 
 def _tiles(
@@ -137,10 +145,10 @@ class Workers:
     def running(self) -> Iterator[None]:
         """Lets them work; they stop, each after its piece, when the context ends."""
         count = max(1, min(self._job.workers, len(self._todo)))
-        with one_thread_each(), ThreadPoolExecutor(count) as pool:
+        with one_thread_each(), ThreadPoolExecutor(self._job.workers) as helpers, ThreadPoolExecutor(count) as pool:
             try:
                 for _ in range(count):
-                    pool.submit(self._work)
+                    pool.submit(self._work, helpers)
                 yield
             finally:
                 self._stopped.set()
@@ -155,9 +163,9 @@ class Workers:
         for future in self._done.values():
             future.result()
 
-    def _work(self) -> None:
+    def _work(self, helpers: Executor) -> None:
         try:
-            with self._job.begun() as compute:
+            with self._job.begun(helpers) as compute:
                 while (piece := self._next()) is not None:
                     self._keep(piece, compute(piece))
                     self._finish(piece)

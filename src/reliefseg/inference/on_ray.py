@@ -7,6 +7,7 @@ writes files. Workers need this package, the engine's, and the scene's files und
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from importlib.util import find_spec
@@ -54,8 +55,8 @@ class RayJob:
         self._kit = ray.put(kit)
 
     @contextmanager
-    def begun(self) -> Iterator[Compute]:
-        """See `Computing`."""
+    def begun(self, helpers: Executor) -> Iterator[Compute]:
+        """See `Computing`; the cluster is the helper."""
         yield self._computed
 
     def _computed(self, piece: Piece) -> Computed:

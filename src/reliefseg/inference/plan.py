@@ -162,5 +162,5 @@ def _touching(axis: Axis, groups: list[tuple[int, int]], first: int, last: int) 
 
 
 def _side(extent: int, step: float) -> int:
-    """A piece's side; small scenes are halved, so that two workers have something to do."""
+    """A piece's side; small scenes are halved, so that one piece is read or written while another is computed."""
     return max(1, round(min(PIECE, PIECE_OF_SCENE / step, extent / 2)))

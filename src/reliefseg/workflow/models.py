@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from reliefseg.errors import InputError
 from reliefseg.export import ModelSpec, bundle_hash, load_bundle
 from reliefseg.hardware import pick_device, pick_precision, use_processor
 from reliefseg.inference import ScenePredictor
+from reliefseg.inference.choosing import EngineMaker
 from reliefseg.inference.plan import Plan
 from reliefseg.inference.results import Validation
 from reliefseg.raster import ClassTable, Scene, SceneFiles, default_cache
@@ -47,6 +49,11 @@ class Model:
     def classes(self) -> ClassTable:
         """The classes, in the order of the ids that `predict` returns."""
         return self.spec.class_table
+
+    @cached_property
+    def engines(self) -> EngineMaker:
+        """What its engines for scenes on disk are made by."""
+        return EngineMaker(self.spec, self.predictor.network, self.predictor.device)
 
     def predict(self, image: Path | str, heights: HeightFiles | None = None) -> UInt8[np.ndarray, "h w"]:
         """Class ids of a whole scene on its own grid; 255 where it is not valid. The scene must fit into memory."""

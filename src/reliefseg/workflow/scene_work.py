@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from reliefseg.depth import make_depth
 from reliefseg.inference.assembly import Blocks
-from reliefseg.inference.choosing import EngineMaker, EngineName, fastest
-from reliefseg.inference.computing import Computed, Computing, Workers, first_windows, one_thread_each
+from reliefseg.inference.choosing import EngineMaker, EngineName
+from reliefseg.inference.computing import Computed, Computing, Workers, first_windows
 from reliefseg.inference.kit import Kit
 from reliefseg.inference.layout import Layout
 from reliefseg.inference.plan import Piece, Plan
@@ -95,11 +95,10 @@ def predict_scene(model: Model, work: SceneWork, shard: Shard, where: Where, say
         return {"scene": work.scene.name, "megapixels": work.megapixels, "seconds": 0.0, "files": files}
     began = time.monotonic()
     todo = _begin(work, len(model.spec.classes), shard, say)
-    maker = EngineMaker(model.spec, model.predictor.network, model.predictor.device)
-    name = work.folder.begin(work.folder.engine() or _chosen(maker, model, work, say))
+    name = work.folder.begin(work.folder.engine() or _chosen(model.engines, work, say))
     with ExitStack() as stack:
         tick = stack.enter_context(say.progress(f"{work.scene.name}, megapixels"))
-        computing = stack.enter_context(where(Kit(maker, name, work.plan, work.source, work.layout)))
+        computing = stack.enter_context(where(Kit(model.engines, name, work.plan, work.source, work.layout)))
         workers = Workers(computing, todo, _keeper(work, todo, tick))
         stack.enter_context(workers.running())
         if shard != EVERYTHING:
@@ -133,19 +132,17 @@ def _begin(work: SceneWork, classes: int, shard: Shard, say: Sayer) -> list[Piec
     return [piece for piece in shard.share(work.layout.in_order(plan.pieces)) if piece.number in numbers]
 
 
-def _chosen(maker: EngineMaker, model: Model, work: SceneWork, say: Sayer) -> str:
-    """The engine asked for, or the fastest here that agrees with torch on the scene's first windows."""
+def _chosen(maker: EngineMaker, work: SceneWork, say: Sayer) -> str:
+    """The engine asked for, or the fastest here that agrees with torch on the first windows that show something."""
     asked = work.folder.recipe.engine
-    if asked != "auto" or len(maker.candidates()) == 1:
-        return maker.named("torch" if asked == "auto" else asked).name
-    windows = first_windows(work.plan, work.source, model.spec.normalisation)
-    if windows is None:
-        return maker.candidates()[0]
-    with one_thread_each():
-        choices = maker.tried(windows)
-    for choice in choices:
-        say.note(f"{choice.engine.name}: {choice.seconds:.2f} s, {choice.agreement:.2%} of the classes as with torch")
-    return fastest(choices).engine.name
+    if asked != "auto":
+        return maker.full_name(asked)
+    if maker.best is None and len(maker.candidates()) > 1:
+        windows = first_windows(work.plan, work.source, maker.spec.normalisation)
+        for choice in [] if windows is None else maker.tried(windows):
+            agreed = f"{choice.agreement:.2%} of the classes as with torch"
+            say.note(f"{choice.engine.name}: {choice.seconds:.2f} s, {agreed}")
+    return maker.best or maker.candidates()[0]
 
 
 def _keeper(work: SceneWork, todo: list[Piece], tick: Tick) -> Callable[[Piece, Computed], None]:
