@@ -25,7 +25,8 @@ app = typer.Typer(
 )
 for verb in (
     learn.demo, data.init, data.generate, data.check,
-    learn.pretrain, learn.train, use.evaluate, use.predict, use.merge, learn.run, figures.ablate,
+    learn.pretrain, learn.train, use.evaluate, use.quantise, use.predict, use.merge, learn.run,
+    figures.ablate,
 ):  # fmt: skip
     app.command()(verb)
 app.add_typer(depth.app, name="depth")

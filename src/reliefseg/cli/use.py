@@ -1,4 +1,4 @@
-"""Verbs that use a trained model: evaluate, predict."""
+"""Verbs that use a trained model: evaluate, quantise, predict, merge."""
 
 from __future__ import annotations
 
@@ -30,6 +30,12 @@ def evaluate(
     metrics = workflow.evaluate(run, load_dataset(dataset, cache), split, say=Teller(quiet))
     report = write_report(run)
     result(as_json, metrics, f"{metrics_table(metrics)}\nreport: {report}")
+
+
+def quantise(run: Run, dataset: DataSet, cache: Cache = None, as_json: Json = False, quiet: Quiet = False) -> None:
+    """Make the model's int8 network, for predict --engine openvino-int8, and measure what it costs in accuracy."""
+    cost = workflow.quantise(run, load_dataset(dataset, cache), say=Teller(quiet))
+    result(as_json, cost.model_dump(mode="json"), str(cost))
 
 
 Scenes = Annotated[list[str], typer.Argument(help="Scenes: files, folders, globs or URLs.")]

@@ -13,18 +13,23 @@ from jaxtyping import Float32
 
 from reliefseg.errors import InputError
 from reliefseg.export import ModelSpec
+from reliefseg.export.int8 import Int8Network
 from reliefseg.hardware import pick_precision
 from reliefseg.inference.computing import one_thread_each
 from reliefseg.inference.engines import Engine, TorchEngine
-from reliefseg.inference.onnx_engines import OnnxRuntimeEngine, OpenVinoEngine
+from reliefseg.inference.onnx_engines import OnnxRuntimeEngine, OpenVinoEngine, as_onnx
 from reliefseg.networks import Generator
 
-EngineName = Literal["auto", "torch", "openvino", "onnxruntime"]
+EngineName = Literal["auto", "torch", "openvino", "openvino-int8", "onnxruntime"]
+INT8: EngineName = "openvino-int8"
+"""Never chosen by itself: what it costs in accuracy is for the user to weigh."""
 AGREEMENT = 0.999
 """Share of a first window's pixels on which an engine must give torch's class to be chosen by itself."""
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
-PACKAGES = {"torch": ("torch",), "openvino": ("openvino", "onnx"), "onnxruntime": ("onnxruntime", "onnx")}
+PACKAGES = {
+    "torch": ("torch",), "openvino": ("openvino", "onnx"), INT8: ("openvino",), "onnxruntime": ("onnxruntime", "onnx"),
+}  # fmt: skip
 """What each engine needs: networks are handed on as ONNX, which torch writes by the package `onnx`."""
 
 
@@ -42,14 +47,14 @@ class EngineMaker:
     `best` is the full name of the engine that `auto` means on this machine; None: nothing has been tried yet.
     """
 
-    def __init__(self, spec: ModelSpec, network: Generator, device: torch.device):
-        self.spec, self.network, self.device = spec, network, device
+    def __init__(self, spec: ModelSpec, network: Generator, device: torch.device, int8: Int8Network | None = None):
+        self.spec, self.network, self.device, self.int8 = spec, network, device, int8
         self.best: str | None = None
         self._ready: Engine | None = None
 
-    def __reduce__(self) -> tuple[type[EngineMaker], tuple[ModelSpec, Generator, torch.device]]:
+    def __reduce__(self) -> tuple[type[EngineMaker], tuple[ModelSpec, Generator, torch.device, Int8Network | None]]:
         """Other processes make engines of their own."""
-        return EngineMaker, (self.spec, self.network, self.device)
+        return EngineMaker, (self.spec, self.network, self.device, self.int8)
 
     def open(self, full_name: str) -> Engine:
         """The engine that calls itself so, as `torch-bfloat16`."""
@@ -69,8 +74,8 @@ class EngineMaker:
         if self.device.type != "cpu":
             return [torch_name]
         precisions = sorted({torch_name.split("-")[1], "float32"})
-        found = [f"openvino-{p}" for p in precisions] if _installed("openvino") else []
-        return [torch_name, *found, *(["onnxruntime-float32"] if _installed("onnxruntime") else [])]
+        found = [f"openvino-{p}" for p in precisions] if installed("openvino") else []
+        return [torch_name, *found, *(["onnxruntime-float32"] if installed("onnxruntime") else [])]
 
     def tried(self, windows: Float32[np.ndarray, "n bands window window"]) -> list[Choice]:
         """All candidates on a scene's first windows, torch first; the best of them is kept."""
@@ -86,13 +91,24 @@ class EngineMaker:
         self.best = self._ready.name
         return choices
 
+    def whole_numbers(self) -> Int8Network:
+        """The model's int8 network; InputError where it has none."""
+        if self.int8 is None:
+            raise InputError(
+                f"engine {INT8!r}: there is no int8 network of this very model; `reliefseg quantise RUN DATASET` makes "
+                "one and measures what it costs in accuracy"
+            )
+        return self.int8
+
     def _made(self, full_name: str) -> Engine:
-        name, precision = full_name.split("-")
+        name, _, precision = full_name.rpartition("-")
         _refuse_absent(name)
+        if name == INT8:
+            return OpenVinoEngine(self.spec, self.whole_numbers().onnx, full_name)
         if name == "openvino":
-            return OpenVinoEngine(self.spec, self.network, precision)
+            return OpenVinoEngine(self.spec, as_onnx(self.spec, self.network), full_name)
         if name == "onnxruntime":
-            return OnnxRuntimeEngine(self.spec, self.network)
+            return OnnxRuntimeEngine(as_onnx(self.spec, self.network))
         return TorchEngine(self.spec, self.network, self.device, PRECISIONS[precision])
 
 
@@ -107,12 +123,14 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def _installed(name: str) -> bool:
+def installed(name: str) -> bool:
+    """Whether all that an engine needs is there."""
     return all(find_spec(package) for package in PACKAGES[name])
 
 
 def _refuse_absent(name: str) -> None:
     if name not in PACKAGES:
         raise InputError(f"engine {name!r}: unknown; known are auto, {', '.join(PACKAGES)}")
-    if not _installed(name):
-        raise InputError(f"engine {name!r}: is not installed here; pip install 'reliefseg[{name}]', or --engine torch")
+    if not installed(name):
+        extra = name.split("-")[0]
+        raise InputError(f"engine {name!r}: is not installed here; pip install 'reliefseg[{extra}]', or --engine torch")

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from itertools import chain
+from itertools import chain, groupby
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -110,7 +110,8 @@ def _tiles(
     plan: Plan, image: WorkingImage, windows: list[tuple[int, int]]
 ) -> Float32[np.ndarray, "n bands window window"]:
     seen = [plan.kept(*w).expanded(plan.margin).shifted(-image.seen.row, -image.seen.col) for w in windows]
-    return np.stack([image.bands[(slice(None), *w.slices)] for w in seen])
+    empty = np.empty((0, len(image.bands), plan.window, plan.window), np.float32)
+    return np.stack([image.bands[(slice(None), *w.slices)] for w in seen]) if seen else empty
 
 
 def _shows_something(plan: Plan, image: WorkingImage, i: int, j: int) -> bool:
@@ -131,6 +132,19 @@ def first_windows(
             if needed:
                 return _tiles(plan, image, needed[: plan.batch])
     return None
+
+
+def windows_over(
+    plan: Plan, source: Source, normalisation: Normalisation, most: int
+) -> Float32[np.ndarray, "n bands window window"]:
+    """At most so many windows with something valid in them, spread over the scene."""
+    every = [(piece, window) for piece in plan.pieces for window in plan.windows(piece)]
+    found = []
+    with source.opened() as read:
+        for piece, some in groupby(every[:: -(-len(every) // most)], key=lambda one: one[0]):
+            image = working_image(plan, piece, normalisation, read)
+            found.append(_tiles(plan, image, [w for _, w in some if _shows_something(plan, image, *w)]))
+    return np.concatenate(found)
 
 
 class Workers:

@@ -18,7 +18,8 @@ Windows = Float32[np.ndarray, "n bands window window"]
 Probabilities = Float32[np.ndarray, "n classes keep keep"]
 
 
-def _as_onnx(spec: ModelSpec, network: Generator) -> bytes:
+def as_onnx(spec: ModelSpec, network: Generator) -> bytes:
+    """The network with what comes after it, as ONNX."""
     return to_onnx(KeptProbabilities(FusedMap(network), spec.loss, spec.margin), spec.inputs, spec.window)
 
 
@@ -29,15 +30,16 @@ class OpenVinoEngine:
     bfloat16, two cores), and a last, smaller batch costs no more than its windows.
     """
 
-    def __init__(self, spec: ModelSpec, network: Generator, precision: str):
+    def __init__(self, spec: ModelSpec, onnx: bytes, name: str):
+        """The network as `as_onnx` or `in_int8` write it; the name ends with the precision of what is not int8."""
         import openvino
 
-        self.name, self.workers = f"openvino-{precision}", torch.get_num_threads()
+        self.name, self.workers = name, torch.get_num_threads()
         core = openvino.Core()
-        model = core.read_model(_as_onnx(spec, network))
+        model = core.read_model(onnx)
         model.reshape([1, spec.inputs, spec.window, spec.window])
         settings = {
-            "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
+            "INFERENCE_PRECISION_HINT": "bf16" if name.endswith("bfloat16") else "f32",
             "INFERENCE_NUM_THREADS": self.workers,
             "NUM_STREAMS": self.workers,
         }
@@ -59,15 +61,13 @@ class OpenVinoEngine:
 class OnnxRuntimeEngine:
     """ONNX Runtime in float32; every worker computes with one thread."""
 
-    def __init__(self, spec: ModelSpec, network: Generator):
+    def __init__(self, onnx: bytes):
         import onnxruntime
 
         self.name, self.workers = "onnxruntime-float32", torch.get_num_threads()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(
-            _as_onnx(spec, network), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
 
     def __call__(self, windows: Windows) -> Probabilities:
         """See `Engine`."""

@@ -13,7 +13,7 @@ from reliefseg.export import ModelSpec
 from reliefseg.inference.assembly import Blocks
 from reliefseg.inference.blocks import most_probable
 from reliefseg.inference.computing import Computed, Job, Workers
-from reliefseg.inference.engines import TorchEngine
+from reliefseg.inference.engines import Engine, TorchEngine
 from reliefseg.inference.plan import Piece, Plan
 from reliefseg.inference.source import ArraySource
 from reliefseg.inference.store import MemoryStore
@@ -37,7 +37,7 @@ class ScenePredictor:
     ):
         self.spec, self.batch, self.device, self.precision = spec, batch, torch.device(device), precision
         self.network = network
-        self.engine = TorchEngine(spec, network, device, precision)
+        self.engine: Engine = TorchEngine(spec, network, device, precision)
 
     def read(self, scene: Scene, depth: Path | None, *, with_labels: bool = False) -> SceneArrays:
         """The scene's bands as the model wants them."""

@@ -11,6 +11,7 @@ from reliefseg.workflow.label_curve import LabelCurve, label_curve
 from reliefseg.workflow.models import Model, load_model
 from reliefseg.workflow.predicting import merge, predict
 from reliefseg.workflow.preparing import make_depth_rasters
+from reliefseg.workflow.quantising import quantise
 from reliefseg.workflow.running import RunResult, refuse_errors, run_all
 from reliefseg.workflow.scene_work import Shard
 from reliefseg.workflow.training import pretrain, train
@@ -35,6 +36,7 @@ __all__ = [
     "one_at_a_time",
     "predict",
     "pretrain",
+    "quantise",
     "refuse_errors",
     "run_all",
     "run_demo",

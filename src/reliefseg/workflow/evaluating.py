@@ -57,7 +57,7 @@ def _evaluated(run: Path, dataset: Dataset, split: str, show: Show, say: Sayer) 
     scenes = labelled_scenes(dataset, split)
     with held(run):
         model = load_model(run)
-        _refuse_other_classes(model.predictor, dataset)
+        refuse_other_classes(model.predictor, dataset)
         depth = depth_rasters(scenes, model.predictor.spec.depth, dataset.cache, say)
         folder = run / "evaluation" / split
         began = time.monotonic()
@@ -100,7 +100,8 @@ def refuse_unscored(dataset: Dataset, split: str) -> None:
         )
 
 
-def _refuse_other_classes(predictor: ScenePredictor, dataset: Dataset) -> None:
+def refuse_other_classes(predictor: ScenePredictor, dataset: Dataset) -> None:
+    """InputError where the data set's classes are not the model's."""
     mine, theirs = predictor.spec.class_table.names, dataset.classes.names
     if mine != theirs:
         raise InputError(f"data set {dataset.name}: classes {', '.join(theirs)}; the model knows {', '.join(mine)}")

@@ -13,6 +13,8 @@ from jaxtyping import Float32, UInt8
 from reliefseg.depth import make_depth
 from reliefseg.errors import InputError
 from reliefseg.export import ModelSpec, bundle_hash, load_bundle
+from reliefseg.export.bundle import bundle_folder
+from reliefseg.export.int8 import Int8Network, load_int8
 from reliefseg.hardware import pick_device, pick_precision, use_processor
 from reliefseg.inference import ScenePredictor
 from reliefseg.inference.choosing import EngineMaker
@@ -32,13 +34,15 @@ COARSE = 1.5
 class Model:
     """A trained model as a notebook wants it.
 
-    `hash` is of its bundle; `validation` the confusion matrices of the run's validation scenes, where there are any.
+    `hash` is of its bundle; `validation` the confusion matrices of the run's validation scenes, where there are any;
+    `int8` what `quantise` made of it.
     """
 
     predictor: ScenePredictor
     hash: str
     cache: Path | None = None
     validation: Validation = ()
+    int8: Int8Network | None = None
 
     @property
     def spec(self) -> ModelSpec:
@@ -53,7 +57,7 @@ class Model:
     @cached_property
     def engines(self) -> EngineMaker:
         """What its engines for scenes on disk are made by."""
-        return EngineMaker(self.spec, self.predictor.network, self.predictor.device)
+        return EngineMaker(self.spec, self.predictor.network, self.predictor.device, self.int8)
 
     def predict(self, image: Path | str, heights: HeightFiles | None = None) -> UInt8[np.ndarray, "h w"]:
         """Class ids of a whole scene on its own grid; 255 where it is not valid. The scene must fit into memory."""
@@ -116,7 +120,8 @@ def load_model(
     chosen = pick_device(device)
     use_processor(threads)
     predictor = ScenePredictor(spec, network, chosen, batch=batch, precision=pick_precision("auto", chosen))
-    return Model(predictor, bundle_hash(Path(path)), cache, _validation(Path(path)))
+    known = bundle_hash(Path(path))
+    return Model(predictor, known, cache, _validation(Path(path)), load_int8(bundle_folder(Path(path)), known))
 
 
 def _validation(run: Path) -> Validation:

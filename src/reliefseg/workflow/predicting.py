@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from reliefseg.errors import InputError
-from reliefseg.inference.choosing import EngineName
+from reliefseg.inference.choosing import INT8, EngineName
 from reliefseg.inference.kit import Kit
 from reliefseg.inference.on_ray import connected, on_cluster
 from reliefseg.inference.results import Wanted
@@ -45,6 +45,8 @@ def predict(
     are opened before the first is computed, so that wrong ones are told at once.
     """
     model = load_model(run, cache=cache)
+    if engine == INT8:
+        say.note(str(model.engines.whole_numbers().cost))
     opened = open_scenes(model, scenes, out, heights, gsd, say)
     with connected(ray) if ray else nullcontext():
         works = (prepared(model, scene, out, wanted, engine, say) for scene in opened)

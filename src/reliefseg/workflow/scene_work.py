@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from reliefseg.depth import make_depth
 from reliefseg.inference.assembly import Blocks
-from reliefseg.inference.choosing import EngineMaker, EngineName
+from reliefseg.inference.choosing import INT8, EngineMaker, EngineName
 from reliefseg.inference.computing import Computed, Computing, Workers, first_windows
 from reliefseg.inference.kit import Kit
 from reliefseg.inference.layout import Layout
@@ -82,7 +82,8 @@ def prepared(model: Model, scene: Scene, out: Path, wanted: Wanted, engine: Engi
         with say.progress(f"{scene.name}, depth") as tick:
             depth = make_depth([scene], model.spec.depth, model.cache_for(scene), tick)[scene.name]
     plan = model.plan(scene)
-    recipe = Recipe(model.hash, source_hash(scene, depth), asdict(plan), engine)
+    network = model.engines.whole_numbers().cost.network if engine == INT8 else ""
+    recipe = Recipe(f"{model.hash}{network}", source_hash(scene, depth), asdict(plan), engine)
     source = FileSource(scene, model.spec.bands, depth)
     return SceneWork(scene, plan, source, WorkFolder(out, scene.name, recipe), wanted)
 

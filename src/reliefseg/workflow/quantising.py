@@ -1,0 +1,77 @@
+"""A trained model in int8, with its loss measured on validation scenes."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+
+from reliefseg.errors import InputError
+from reliefseg.evaluation import confusion_matrix, scores_from_confusion
+from reliefseg.export.bundle import bundle_folder
+from reliefseg.export.int8 import Int8Cost, Int8Network, digest, in_int8, save_int8
+from reliefseg.inference import ScenePredictor
+from reliefseg.inference.choosing import INT8, installed
+from reliefseg.inference.computing import windows_over
+from reliefseg.inference.onnx_engines import OpenVinoEngine, as_onnx
+from reliefseg.inference.source import FileSource
+from reliefseg.raster import Dataset, Scene
+from reliefseg.workflow.evaluating import refuse_other_classes, refuse_unscored
+from reliefseg.workflow.models import Model, load_model
+from reliefseg.workflow.preparing import depth_rasters
+from reliefseg.workflow.saying import SILENT, Sayer, Tick
+
+WINDOWS = 64
+"""From so many windows, spread over the training scenes, the ranges of activations are taken."""
+
+Depth = Mapping[str, Path]
+
+
+def quantise(run: Path, dataset: Dataset, *, say: Sayer = SILENT) -> Int8Cost:
+    """Makes the int8 network of a run's model, for `predict` by the engine `openvino-int8`, and measures its cost.
+
+    Ranges come from training scenes, the cost from validation scenes. InputError: packages that are missing, a data
+    set without labelled validation scenes or with other classes.
+    """
+    if not (installed("onnxruntime") and installed("openvino")):
+        raise InputError("int8: OpenVINO or ONNX Runtime is not installed here; pip install 'reliefseg[int8]'")
+    refuse_unscored(dataset, "validation")
+    scenes, model = dataset.split("validation"), load_model(run)
+    refuse_other_classes(model.predictor, dataset)
+    trained_on = [*dataset.split("pixel_labelled"), *dataset.split("tile_labelled")]
+    if not trained_on:
+        raise InputError(f"data set {dataset.name}: no training scene, from which int8 takes the range of values")
+    depth = depth_rasters([*trained_on, *scenes], model.spec.depth, dataset.cache, say)
+    onnx = in_int8(as_onnx(model.spec, model.predictor.network), _windows(model, trained_on, depth))
+    exact, rounded = model.predictor, copy.copy(model.predictor)
+    rounded.engine = OpenVinoEngine(model.spec, onnx, model.engines.full_name(INT8))
+    with say.progress("measuring int8") as tick:
+        found = _mean_ious((exact, rounded), scenes, depth, tick)
+    cost = Int8Cost(
+        model=model.hash, network=digest(onnx), scenes=len(scenes), mean_iou=found[0], mean_iou_int8=found[1]
+    )
+    save_int8(bundle_folder(run), Int8Network(onnx, cost))
+    return cost
+
+
+def _windows(model: Model, scenes: Sequence[Scene], depth: Depth) -> Float32[np.ndarray, "n bands window window"]:
+    each = -(-WINDOWS // len(scenes))
+    sources = [FileSource(scene, model.spec.bands, depth.get(scene.name)) for scene in scenes]
+    plans = [model.plan(scene) for scene in scenes]
+    normalisation = model.spec.normalisation
+    return np.concatenate([windows_over(p, s, normalisation, each) for p, s in zip(plans, sources, strict=True)])
+
+
+def _mean_ious(predictors: Sequence[ScenePredictor], scenes: Sequence[Scene], depth: Depth, tick: Tick) -> list[float]:
+    """The mean IoU of each predictor over all scenes, in [0, 1]."""
+    names = predictors[0].spec.class_table.names
+    totals = [np.zeros((len(names), len(names)), np.int64) for _ in predictors]
+    for done, scene in enumerate(scenes, 1):
+        arrays = predictors[0].read(scene, depth.get(scene.name), with_labels=True)
+        for total, predictor in zip(totals, predictors, strict=True):
+            total += confusion_matrix(arrays.labels, predictor.class_ids(arrays), len(names))
+        tick(done, len(scenes))
+    return [float(scores_from_confusion(total, names)["mean_iou"]) for total in totals]
