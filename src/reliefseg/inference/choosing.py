@@ -91,7 +91,7 @@ class EngineMaker:
         self.best = self._ready.name
         return choices
 
-    def whole_numbers(self) -> Int8Network:
+    def quantised(self) -> Int8Network:
         """The model's int8 network; InputError where it has none."""
         if self.int8 is None:
             raise InputError(
@@ -104,7 +104,7 @@ class EngineMaker:
         name, _, precision = full_name.rpartition("-")
         _refuse_absent(name)
         if name == INT8:
-            return OpenVinoEngine(self.spec, self.whole_numbers().onnx, full_name)
+            return OpenVinoEngine(self.spec, self.quantised().onnx, full_name)
         if name == "openvino":
             return OpenVinoEngine(self.spec, as_onnx(self.spec, self.network), full_name)
         if name == "onnxruntime":

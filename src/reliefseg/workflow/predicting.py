@@ -46,7 +46,7 @@ def predict(
     """
     model = load_model(run, cache=cache)
     if engine == INT8:
-        say.note(str(model.engines.whole_numbers().cost))
+        say.note(str(model.engines.quantised().cost))
     opened = open_scenes(model, scenes, out, heights, gsd, say)
     with connected(ray) if ray else nullcontext():
         works = (prepared(model, scene, out, wanted, engine, say) for scene in opened)
