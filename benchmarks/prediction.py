@@ -1,6 +1,6 @@
 """Speed of whole-scene prediction beside common practice and beside the bare engine on the same windows: `make bench`.
 
-    python benchmarks/prediction.py [--engines torch openvino onnxruntime] [--side 6144]
+    python benchmarks/prediction.py [--engines torch openvino openvino-int8 onnxruntime] [--side 6144]
     python benchmarks/prediction.py --run RUN DATASET
 
 The network is the small U²-Net with random weights, windows of 256 px with a margin of 16; the scene is generated.
@@ -24,9 +24,13 @@ import torch
 import stand_in
 from reliefseg.depth import make_depth
 from reliefseg.evaluation import confusion_matrix, scores_from_confusion
+from reliefseg.export.int8 import Int8Cost, Int8Network, digest, in_int8, save_int8
 from reliefseg.hardware import use_processor
 from reliefseg.inference import ScenePredictor, windows
-from reliefseg.inference.computing import one_thread_each
+from reliefseg.inference.choosing import INT8
+from reliefseg.inference.computing import one_thread_each, windows_over
+from reliefseg.inference.onnx_engines import as_onnx
+from reliefseg.inference.source import FileSource
 from reliefseg.raster import load_dataset
 from reliefseg.raster.opening import quiet_georeferencing
 from reliefseg.workflow import load_model, predict
@@ -64,6 +68,17 @@ def bare_rate(engine, plan, bands, calls=20):
     return megapixels(plan) * windows_a_second / plan.window_count
 
 
+def give_int8(bundle, scene):
+    """What `quantise` would make of the network; random weights have no accuracy to lose."""
+    model = load_model(bundle)
+    opened = model.open(scene)
+    source = FileSource(opened, model.spec.bands, None)
+    windows = windows_over(model.plan(opened), source, model.spec.normalisation, 16)
+    onnx = in_int8(as_onnx(model.spec, model.predictor.network), windows)
+    cost = Int8Cost(model=model.hash, network=digest(onnx), scenes=0, mean_iou=0, mean_iou_int8=0)
+    save_int8(bundle, Int8Network(onnx, cost))
+
+
 def megapixels(plan):
     return plan.height * plan.width / 1e6
 
@@ -75,6 +90,8 @@ def speed(folder, engines, side):
     scene = folder / "scene.tif"
     with quiet_georeferencing():
         stand_in.write_scene(scene, side)
+    if INT8 in engines:
+        give_int8(folder / "model", scene)
     model = load_model(folder / "model")
     plan = model.plan(model.open(scene))
     maker = model.engines
@@ -117,6 +134,7 @@ def mean_iou(predictor, scenes):
 def main():
     parser = argparse.ArgumentParser()
     known = [name for name in ("torch", "openvino", "onnxruntime") if find_spec(name)]
+    known += [INT8] if set(known) >= {"openvino", "onnxruntime"} else []
     parser.add_argument("--engines", nargs="+", default=known)
     parser.add_argument("--side", type=int, default=6144)
     parser.add_argument("--run", nargs=2, type=Path)
