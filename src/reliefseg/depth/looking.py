@@ -15,6 +15,7 @@ from reliefseg.depth.disguise import normalised
 from reliefseg.depth.heights import HeightCard, HeightNetwork, Seen, load_heights, metres
 from reliefseg.depth.pool import resampled
 from reliefseg.hardware import pick_device, pick_precision, placed
+from reliefseg.networks import folded
 from reliefseg.raster import Window
 
 
@@ -35,7 +36,7 @@ class HeightLooker:
         network, card = load_heights(file)
         device = pick_device("auto")
         reduced = pick_precision("auto", device) == torch.bfloat16
-        return cls(placed(network, device), card, turns, device, reduced)
+        return cls(placed(folded(network), device), card, turns, device, reduced)
 
     def box(self, shrink: float) -> int:
         """Side of the window that the network sees at once, pixels of a scene that is shown `shrink` times smaller."""

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from reliefseg.export import ModelSpec
 from reliefseg.hardware import placed
-from reliefseg.networks import Generator, shares_of_classes
-from reliefseg.networks.u2net import ConvBlock
+from reliefseg.networks import Generator, folded, shares_of_classes
 
 
 @runtime_checkable
@@ -54,10 +51,7 @@ class FusedMap(nn.Module):
 
     def __init__(self, network: Generator):
         super().__init__()
-        self.network = copy.deepcopy(network).float().cpu().eval()
-        for block in [m for m in self.network.modules() if isinstance(m, ConvBlock)]:
-            block.conv = fuse_conv_bn_eval(block.conv, block.norm)
-            block.norm = nn.Identity()  # type: ignore[assignment]
+        self.network = folded(network)
 
     def forward(self, x: Float[Tensor, "n bands h w"]) -> Float[Tensor, "n classes h w"]:
         """Logits."""

@@ -1,5 +1,6 @@
 """U²-Net, what it is held against, PatchGAN and the tile head."""
 
+from reliefseg.networks.folding import folded
 from reliefseg.networks.generators import Generator, build_generator, recompute_stages
 from reliefseg.networks.official import load_official, official_names, to_official
 from reliefseg.networks.packed import PackedU2Net, load_relief
@@ -23,6 +24,7 @@ __all__ = [
     "U2NetOutput",
     "UNet",
     "build_generator",
+    "folded",
     "load_official",
     "load_relief",
     "official_names",
