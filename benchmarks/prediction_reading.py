@@ -42,7 +42,7 @@ class Idle:
 class Reading(Job):
     """A job that only reads."""
 
-    def compute(self, piece, read, each=map):
+    def compute(self, piece, read, calls=map):
         read(reads(self.plan, piece))
         return Computed(None, np.ones((piece.core.height, piece.core.width), bool), 0)
 

@@ -1,6 +1,7 @@
 """The plan: what windows keep covers a scene, weights sum to one, a network that returns its input gives the scene."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reliefseg.inference.assembly import Blocks
-from reliefseg.inference.computing import STEPS, Job, Workers, blended
+from reliefseg.inference.computing import AHEAD, STEPS, Job, Workers, blended, called_by
 from reliefseg.inference.plan import Piece, Plan, shared
 from reliefseg.inference.sampling import upsampled, working_image
 from reliefseg.inference.source import ArraySource
@@ -199,9 +200,21 @@ def test_every_batch_is_the_same_whenever_it_is_computed(holey):
     assert sorted(once.batches) == sorted(again.batches)
 
 
+@pytest.fixture
+def threads():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("threads")
 def test_all_threads_help_with_the_last_piece(holey):
     class Together(Mirror):
         meeting, calls = threading.Barrier(2, timeout=20), count()
+
+        @property
+        def workers(self):
+            return torch.get_num_threads()  # which is 1 while they work
 
         def __call__(self, windows):
             if next(self.calls) < 2:
@@ -211,9 +224,32 @@ def test_all_threads_help_with_the_last_piece(holey):
     plan = Plan.of(*holey.valid.shape, 1.0, window=32, margin=4, batch=1)
     job = Job(plan, ArraySource(holey), Together(4), Normalisation((0.0,) * 4, (255.0,) * 4))
     workers = Workers(job, plan.pieces[:1], MemoryStore().keep)
+    torch.set_num_threads(2)
     with workers.running():
         workers.wait_for_all()
     assert len(job.engine.batches) > 2
+
+
+def test_few_batches_are_made_before_they_are_needed():
+    made = []
+    batches = (made.append(i) or np.full((1, 1, 2, 2), i) for i in range(20))
+    with ThreadPoolExecutor(1) as helpers:
+        outputs = called_by(helpers, Mirror(0), batches)
+        assert next(outputs).max() == 0
+        assert len(made) == AHEAD + 1
+        assert [int(one.max()) for one in outputs] == list(range(1, 20))
+
+
+def test_a_fault_in_one_batch_gives_up_those_behind_it():
+    class Broken(Mirror):
+        def __call__(self, windows):
+            self.batches.append(windows.shape)
+            raise MemoryError("no more")
+
+    engine = Broken(0)
+    with ThreadPoolExecutor(1) as helpers, pytest.raises(MemoryError):
+        list(called_by(helpers, engine, (np.full((1, 1, 2, 2), i) for i in range(20))))
+    assert len(engine.batches) <= AHEAD + 1
 
 
 def test_a_fault_in_a_worker_reaches_whoever_waits(holey):

@@ -18,7 +18,7 @@ from reliefseg.raster.opening import opened
 from reliefseg.raster.writers import new_raster
 
 FORMAT = 1
-"""Counted up when the same key would no longer mean the same raster."""
+"""Counted up when the same key would no longer mean the same raster, but for rounding."""
 NODATA = 65535
 UNIT = 65534
 """Depth 1 as it is stored; the raster's own scale, 1 / 65534, makes viewers show [0, 1]."""

@@ -25,7 +25,7 @@ INT8: EngineName = "openvino-int8"
 """Never chosen by itself: what it costs in accuracy is for the user to weigh."""
 AGREEMENT = 0.999
 """Share of a first window's pixels on which an engine must give torch's class to be chosen by itself."""
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 PACKAGES = {
     "torch": ("torch",), "openvino": ("openvino", "onnx"), INT8: ("openvino",), "onnxruntime": ("onnxruntime", "onnx"),
@@ -65,7 +65,8 @@ class EngineMaker:
     def full_name(self, name: str) -> str:
         """An engine's name with the precision that suits this machine; InputError where it is not installed."""
         _refuse_absent(name)
-        precision = str(pick_precision("auto", self.device)).removeprefix("torch.")
+        device = self.device if name == "torch" else torch.device("cpu")
+        precision = str(pick_precision("auto", device)).removeprefix("torch.")
         return "onnxruntime-float32" if name == "onnxruntime" else f"{name}-{precision}"
 
     def candidates(self) -> list[str]:
@@ -91,7 +92,7 @@ class EngineMaker:
         self.best = self._ready.name
         return choices
 
-    def quantised(self) -> Int8Network:
+    def int8_network(self) -> Int8Network:
         """The model's int8 network; InputError where it has none."""
         if self.int8 is None:
             raise InputError(
@@ -104,7 +105,7 @@ class EngineMaker:
         name, _, precision = full_name.rpartition("-")
         _refuse_absent(name)
         if name == INT8:
-            return OpenVinoEngine(self.spec, self.quantised().onnx, full_name)
+            return OpenVinoEngine(self.spec, self.int8_network().onnx, full_name)
         if name == "openvino":
             return OpenVinoEngine(self.spec, as_onnx(self.spec, self.network), full_name)
         if name == "onnxruntime":

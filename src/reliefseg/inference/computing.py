@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from itertools import chain, groupby
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -37,8 +39,10 @@ class Computed(NamedTuple):
 
 Compute = Callable[[Piece], Computed]
 """Computes one piece."""
-Map = Callable[[Engine, Iterable[np.ndarray]], Iterable[np.ndarray]]
+Calls = Callable[[Engine, Iterable[np.ndarray]], Iterable[np.ndarray]]
 """Calls the engine for each batch of windows; results come in order, wherever they are computed."""
+AHEAD = 3
+"""So many batches of a piece are handed to the helpers before the first is waited for."""
 
 
 @runtime_checkable
@@ -70,23 +74,23 @@ class Job(NamedTuple):
     def begun(self, helpers: Executor) -> Iterator[Compute]:
         """See `Computing`. The helpers run the engine: to the last piece, all of them have something to do."""
         with self.source.opened() as read:
-            yield lambda piece: self.compute(piece, read, helpers.map)
+            yield lambda piece: self.compute(piece, read, partial(called_by, helpers))
 
-    def compute(self, piece: Piece, read: Read, each: Map = map) -> Computed:
-        """One piece, from nothing but the source; `each` has the engine called for each batch of windows."""
+    def compute(self, piece: Piece, read: Read, calls: Calls = map) -> Computed:
+        """One piece, from nothing but the source; `calls` has the engine called for each batch of windows."""
         image = working_image(self.plan, piece, self.normalisation, read)
         core = piece.core.shifted(-image.read.row, -image.read.col)
         needed = [w for w in self.plan.windows(piece) if _shows_something(self.plan, image, *w)]
-        found = blended(self.plan, piece, image, needed, self.engine, each) if needed else None
+        found = blended(self.plan, piece, image, needed, self.engine, calls) if needed else None
         return Computed(None if found is None else _in_steps(found), image.valid[core.slices], len(needed))
 
 
 def blended(
-    plan: Plan, piece: Piece, image: WorkingImage, windows: list[tuple[int, int]], engine: Engine, each: Map = map
+    plan: Plan, piece: Piece, image: WorkingImage, windows: list[tuple[int, int]], engine: Engine, calls: Calls = map
 ) -> Float32[np.ndarray, "classes rows cols"]:
     """What these windows of a piece contribute to its area: probabilities times weights, added up in their order."""
     batches = (windows[first : first + plan.batch] for first in range(0, len(windows), plan.batch))
-    outputs = chain.from_iterable(each(engine, (_tiles(plan, image, batch) for batch in batches)))
+    outputs = chain.from_iterable(calls(engine, (_tiles(plan, image, batch) for batch in batches)))
     total: np.ndarray | None = None
     for window, found in zip(windows, outputs, strict=True):
         if total is None:
@@ -98,6 +102,21 @@ def blended(
         total[(slice(None), *place)] += found[(slice(None), *part)] * plan.weights(*window)[part]
     assert total is not None
     return total
+
+
+def called_by(helpers: Executor, engine: Engine, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """What the engine makes of each batch, in order; the helpers are `AHEAD` of whoever asks."""
+    waiting: deque[Future[np.ndarray]] = deque()
+    try:
+        for batch in batches:
+            waiting.append(helpers.submit(engine, batch))
+            if len(waiting) > AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
 
 
 def _in_steps(probabilities: Float32[np.ndarray, "*shape"]) -> UInt16[np.ndarray, "*shape"]:
@@ -137,11 +156,11 @@ def first_windows(
 def windows_over(
     plan: Plan, source: Source, normalisation: Normalisation, most: int
 ) -> Float32[np.ndarray, "n bands window window"]:
-    """At most so many windows with something valid in them, spread over the scene."""
+    """At most so many windows, spread over the scene; those without a valid pixel are left out."""
     every = [(piece, window) for piece in plan.pieces for window in plan.windows(piece)]
-    found = []
+    step, found = -(-len(every) // most), []
     with source.opened() as read:
-        for piece, some in groupby(every[:: -(-len(every) // most)], key=lambda one: one[0]):
+        for piece, some in groupby(every[step // 2 :: step], key=lambda one: one[0]):
             image = working_image(plan, piece, normalisation, read)
             found.append(_tiles(plan, image, [w for _, w in some if _shows_something(plan, image, *w)]))
     return np.concatenate(found)
@@ -158,8 +177,9 @@ class Workers:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Lets them work; they stop, each after its piece, when the context ends."""
-        count = max(1, min(self._job.workers, len(self._todo)))
-        with one_thread_each(), ThreadPoolExecutor(self._job.workers) as helpers, ThreadPoolExecutor(count) as pool:
+        workers = self._job.workers
+        count = max(1, min(workers, len(self._todo)))
+        with one_thread_each(), ThreadPoolExecutor(workers) as helpers, ThreadPoolExecutor(count) as pool:
             try:
                 for _ in range(count):
                     pool.submit(self._work, helpers)

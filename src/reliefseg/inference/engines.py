@@ -62,23 +62,20 @@ class TorchEngine:
     """PyTorch on any device: folded batch norm, channels-last, bfloat16 or float32 throughout.
 
     On a processor every worker computes with one thread, so that results do not depend on how many cores there are
-    and nothing waits for the slowest core after every layer.
+    and nothing waits for the slowest core after every layer. There is a worker a core; a GPU has two, one prepares
+    while the other computes.
     """
 
     def __init__(self, spec: ModelSpec, network: Generator, device: torch.device | str, precision: torch.dtype):
         self.device, self.precision = torch.device(device), precision
-        folded = placed(FusedMap(network), self.device).to(precision)
-        self._network = KeptProbabilities(folded, spec.loss, spec.margin)
+        self.workers = torch.get_num_threads() if self.device.type == "cpu" else 2
+        fused = placed(FusedMap(network), self.device).to(precision)
+        self._network = KeptProbabilities(fused, spec.loss, spec.margin)
 
     @property
     def name(self) -> str:
         """With the precision."""
         return f"torch-{str(self.precision).removeprefix('torch.')}"
-
-    @property
-    def workers(self) -> int:
-        """One a core; two for a GPU, one prepares while the other computes."""
-        return torch.get_num_threads() if self.device.type == "cpu" else 2
 
     @torch.inference_mode()
     def __call__(

@@ -22,12 +22,16 @@ PLAN = "plan.json"
 
 
 class Recipe(NamedTuple):
-    """What every piece of a scene depends on: hashes of model and source, the plan, the engine asked for."""
+    """What every piece of a scene depends on: hashes of model and source, the plan, the engine asked for.
+
+    `int8` is the hash of the int8 network where that is asked for.
+    """
 
     model: str
     source: str
     plan: dict[str, int]
     engine: str
+    int8: str = ""
 
     @property
     def key(self) -> str:

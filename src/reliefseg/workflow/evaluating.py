@@ -15,6 +15,7 @@ from reliefseg.config import Settings, read_settings
 from reliefseg.errors import InputError
 from reliefseg.evaluation import ReliabilityCounts, SplitEvaluation, calibration_figures, count_reliability
 from reliefseg.evaluation.pictures import PanelTile, class_panels, photograph, scene_picture
+from reliefseg.export import ModelSpec
 from reliefseg.inference import ScenePredictor
 from reliefseg.learning import RunLog, held
 from reliefseg.raster import IGNORE_INDEX, ClassTable, Dataset, Scene
@@ -57,7 +58,7 @@ def _evaluated(run: Path, dataset: Dataset, split: str, show: Show, say: Sayer) 
     scenes = labelled_scenes(dataset, split)
     with held(run):
         model = load_model(run)
-        refuse_other_classes(model.predictor, dataset)
+        refuse_other_data(model.spec, dataset)
         depth = depth_rasters(scenes, model.predictor.spec.depth, dataset.cache, say)
         folder = run / "evaluation" / split
         began = time.monotonic()
@@ -100,9 +101,12 @@ def refuse_unscored(dataset: Dataset, split: str) -> None:
         )
 
 
-def refuse_other_classes(predictor: ScenePredictor, dataset: Dataset) -> None:
-    """InputError where the data set's classes are not the model's."""
-    mine, theirs = predictor.spec.class_table.names, dataset.classes.names
+def refuse_other_data(spec: ModelSpec, dataset: Dataset) -> None:
+    """InputError where the data set's classes are not the model's, or it lacks a band."""
+    mine, theirs = spec.class_table.names, dataset.classes.names
+    missing = [band for band in spec.bands if band not in dataset.bands]
+    if missing:
+        raise InputError(f"data set {dataset.name}: no band {', '.join(missing)}; it has {', '.join(dataset.bands)}")
     if mine != theirs:
         raise InputError(f"data set {dataset.name}: classes {', '.join(theirs)}; the model knows {', '.join(mine)}")
 

@@ -45,9 +45,7 @@ def predict(
     are opened before the first is computed, so that wrong ones are told at once.
     """
     model = load_model(run, cache=cache)
-    if engine == INT8:
-        say.note(str(model.engines.quantised().cost))
-    opened = open_scenes(model, scenes, out, heights, gsd, say)
+    opened = open_scenes(model, scenes, out, engine, heights, gsd, say)
     with connected(ray) if ray else nullcontext():
         works = (prepared(model, scene, out, wanted, engine, say) for scene in opened)
         return [predict_scene(model, work, shard, on_cluster if ray else Kit.here, say) for work in works]
@@ -67,15 +65,24 @@ def merge(
 ) -> list[dict[str, Any]]:
     """Writes the results of scenes whose shards are all done; an InputError says which are not."""
     model = load_model(run, cache=cache)
-    works = [prepared(model, s, out, wanted, engine, say) for s in open_scenes(model, scenes, out, heights, gsd, say)]
+    opened = open_scenes(model, scenes, out, engine, heights, gsd, say)
+    works = [prepared(model, scene, out, wanted, engine, say) for scene in opened]
     refuse_unfinished(works)
     return [predict_scene(model, work, EVERYTHING, Kit.here, say) for work in works]
 
 
 def open_scenes(
-    model: Model, paths: Sequence[Path], out: Path, heights: HeightFiles | None, gsd: float | None, say: Sayer
+    model: Model,
+    paths: Sequence[Path],
+    out: Path,
+    engine: EngineName,
+    heights: HeightFiles | None,
+    gsd: float | None,
+    say: Sayer,
 ) -> list[Scene]:
-    """All scenes, or every reason why not."""
+    """All scenes, or every reason why not; says what int8 costs."""
+    if engine == INT8:
+        say.note(str(model.engines.int8_network().cost))
     opened, faults = [], []
     for path in paths:
         try:

@@ -18,14 +18,15 @@ from reliefseg.inference.choosing import INT8, installed
 from reliefseg.inference.computing import windows_over
 from reliefseg.inference.onnx_engines import OpenVinoEngine, as_onnx
 from reliefseg.inference.source import FileSource
+from reliefseg.learning import held
 from reliefseg.raster import Dataset, Scene
-from reliefseg.workflow.evaluating import refuse_other_classes, refuse_unscored
+from reliefseg.workflow.evaluating import refuse_other_data, refuse_unscored
 from reliefseg.workflow.models import Model, load_model
 from reliefseg.workflow.preparing import depth_rasters
 from reliefseg.workflow.saying import SILENT, Sayer, Tick
 
 WINDOWS = 64
-"""From so many windows, spread over the training scenes, the ranges of activations are taken."""
+"""From at most so many windows, spread over the training scenes, the ranges of activations are taken."""
 
 Depth = Mapping[str, Path]
 
@@ -39,26 +40,33 @@ def quantise(run: Path, dataset: Dataset, *, say: Sayer = SILENT) -> Int8Cost:
     if not (installed("onnxruntime") and installed("openvino")):
         raise InputError("int8: OpenVINO or ONNX Runtime is not installed here; pip install 'reliefseg[int8]'")
     refuse_unscored(dataset, "validation")
-    scenes, model = dataset.split("validation"), load_model(run)
-    refuse_other_classes(model.predictor, dataset)
-    trained_on = [*dataset.split("pixel_labelled"), *dataset.split("tile_labelled")]
-    if not trained_on:
-        raise InputError(f"data set {dataset.name}: no training scene, from which int8 takes the range of values")
-    depth = depth_rasters([*trained_on, *scenes], model.spec.depth, dataset.cache, say)
-    onnx = in_int8(as_onnx(model.spec, model.predictor.network), _windows(model, trained_on, depth))
-    exact, rounded = model.predictor, copy.copy(model.predictor)
-    rounded.engine = OpenVinoEngine(model.spec, onnx, model.engines.full_name(INT8))
-    with say.progress("measuring int8") as tick:
-        found = _mean_ious((exact, rounded), scenes, depth, tick)
-    cost = Int8Cost(
-        model=model.hash, network=digest(onnx), scenes=len(scenes), mean_iou=found[0], mean_iou_int8=found[1]
-    )
-    save_int8(bundle_folder(run), Int8Network(onnx, cost))
+    with held(run):
+        model = load_model(run)
+        refuse_other_data(model.spec, dataset)
+        training = [*dataset.split("pixel_labelled"), *dataset.split("tile_labelled")]
+        some, scenes = training[:: max(1, len(training) // WINDOWS)][:WINDOWS], dataset.split("validation")
+        depth = depth_rasters([*some, *scenes], model.spec.depth, dataset.cache, say)
+        windows = _windows(model, some, depth)
+        if not len(windows):
+            raise InputError(f"data set {dataset.name}: no training scene shows anything; int8 takes its ranges there")
+        say.note(f"int8: ranges from {len(windows)} windows of {len(some)} training scenes")
+        onnx = in_int8(as_onnx(model.spec, model.predictor.network), windows)
+        rounded = copy.copy(model.predictor)
+        rounded.engine = OpenVinoEngine(model.spec, onnx, model.engines.full_name(INT8))
+        with say.progress("measuring int8") as tick:
+            trained, int8 = _mean_ious((model.predictor, rounded), scenes, depth, tick)
+        cost = Int8Cost(
+            model=model.hash, network=digest(onnx), engine=rounded.engine.name, scenes=len(scenes), mean_iou=trained,
+            mean_iou_int8=int8,
+        )  # fmt: skip
+        save_int8(bundle_folder(run), Int8Network(onnx, cost))
     return cost
 
 
 def _windows(model: Model, scenes: Sequence[Scene], depth: Depth) -> Float32[np.ndarray, "n bands window window"]:
-    each = -(-WINDOWS // len(scenes))
+    if not scenes:
+        return np.empty((0, model.spec.inputs, model.spec.window, model.spec.window), np.float32)
+    each = WINDOWS // len(scenes)
     sources = [FileSource(scene, model.spec.bands, depth.get(scene.name)) for scene in scenes]
     plans = [model.plan(scene) for scene in scenes]
     normalisation = model.spec.normalisation

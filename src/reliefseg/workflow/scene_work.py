@@ -82,8 +82,8 @@ def prepared(model: Model, scene: Scene, out: Path, wanted: Wanted, engine: Engi
         with say.progress(f"{scene.name}, depth") as tick:
             depth = make_depth([scene], model.spec.depth, model.cache_for(scene), tick)[scene.name]
     plan = model.plan(scene)
-    network = model.engines.quantised().cost.network if engine == INT8 else ""
-    recipe = Recipe(f"{model.hash}{network}", source_hash(scene, depth), asdict(plan), engine)
+    int8 = model.engines.int8_network().cost.network if engine == INT8 else ""
+    recipe = Recipe(model.hash, source_hash(scene, depth), asdict(plan), engine, int8)
     source = FileSource(scene, model.spec.bands, depth)
     return SceneWork(scene, plan, source, WorkFolder(out, scene.name, recipe), wanted)
 
