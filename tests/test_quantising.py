@@ -5,10 +5,12 @@ import json
 import numpy as np
 import pytest
 import rasterio
+import torch
 from affine import Affine
 
 from reliefseg.cli import run as command
 from reliefseg.errors import InputError
+from reliefseg.export import load_bundle, save_bundle
 from reliefseg.export.int8 import Int8Cost, Int8Network, digest, load_int8, save_int8
 from reliefseg.inference.computing import windows_over
 from reliefseg.inference.plan import Plan
@@ -118,8 +120,11 @@ def test_without_the_packages_it_says_what_to_install(model, dataset, monkeypatc
 def test_it_predicts_nearly_the_same_and_its_cost_is_measured(model, dataset, tmp_path):
     for package in ("onnx", "onnxruntime", "openvino"):
         pytest.importorskip(package, reason=f"{package} is not installed here")
-    exact = load_model(model).predict(dataset / "c.tif")
-    assert sorted(np.bincount(exact[exact < 255], minlength=3))[1] > 0.05 * exact.size, "one class says nothing"
+    spec, network = load_bundle(model)
+    network.train()
+    with torch.no_grad():
+        network(torch.randn(4, 2, 48, 48))  # batch norms that are not the identity
+    save_bundle(model, spec, network.eval())
     cost = quantise(model, load_dataset(dataset))
     assert (cost.model, cost.scenes) == (load_model(model).hash, 1)
     assert abs(cost.mean_iou - cost.mean_iou_int8) < 0.02
@@ -129,7 +134,10 @@ def test_it_predicts_nearly_the_same_and_its_cost_is_measured(model, dataset, tm
     (tally,) = predict(model, [dataset / "c.tif"], tmp_path / "int8", engine="openvino-int8", say=notes)
     assert tally["engine"].startswith("openvino-int8-")
     assert notes.said(str(cost))
-    with rasterio.open(tally["files"]["classes"]) as found:
-        assert (found.read(1) == exact).mean() > 0.97
-    probabilities = load_model(model).engines.open("openvino-int8-float32")(np.zeros((1, 2, 48, 48), np.float32))
-    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    engines, windows = (
+        load_model(model).engines,
+        np.random.default_rng(0).normal(size=(2, 2, 48, 48)).astype(np.float32),
+    )
+    exact, found = (engines.open(name)(windows) for name in ("torch-float32", "openvino-int8-float32"))
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
+    assert (np.abs(found - exact).mean(axis=(0, 2, 3)) < 0.25 * exact.std(axis=(0, 2, 3))).all()
