@@ -74,7 +74,7 @@ def give_int8(bundle, scene):
     opened = model.open(scene)
     source = FileSource(opened, model.spec.bands, None)
     shown = windows_over(model.plan(opened), source, model.spec.normalisation, 16)
-    onnx = in_int8(as_onnx(model.spec, model.predictor.network), shown)
+    onnx = in_int8(as_onnx(model.spec, model.predictor.network), np.stack(list(shown)))
     cost = Int8Cost(model=model.hash, network=digest(onnx), engine=INT8, scenes=0, mean_iou=0, mean_iou_int8=0)
     save_int8(bundle, Int8Network(onnx, cost))
 

@@ -236,6 +236,13 @@ def test_engines_are_tried_once_for_all_scenes(model, tmp_path, monkeypatch):
     assert len([line for line in notes.lines if "of the classes as with torch" in line]) == 2
 
 
+def test_an_engine_that_is_not_there_is_told_before_depth_is_made(model, scene, tmp_path, monkeypatch):
+    monkeypatch.setattr("reliefseg.inference.choosing.find_spec", lambda name: None if name == "openvino" else "there")
+    monkeypatch.setattr("reliefseg.workflow.predicting.prepared", lambda *_: pytest.fail("work was begun"))
+    with pytest.raises(InputError, match="engine 'openvino': is not installed here"):
+        predict(model, [scene], tmp_path, engine="openvino")
+
+
 def test_the_tally_is_machine_readable(model, scene, tmp_path, capsys):
     assert command(["predict", str(model), str(scene), "-o", str(tmp_path), "--json", "--quiet"]) == 0
     (tally,) = json.loads(capsys.readouterr().out)["scenes"]

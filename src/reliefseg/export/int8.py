@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from reliefseg.raster.files import whole_folder
 
 IN_INT8 = ["Conv", "Concat", "MaxPool", "Resize"]
+"""What is computed in int8, in ONNX's words."""
 FOLDER, NETWORK, COST = "int8", "network.onnx", "cost.json"
 
 

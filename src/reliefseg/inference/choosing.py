@@ -64,7 +64,7 @@ class EngineMaker:
 
     def full_name(self, name: str) -> str:
         """An engine's name with the precision that suits this machine; InputError where it is not installed."""
-        _refuse_absent(name)
+        refuse_absent(name)
         device = self.device if name == "torch" else torch.device("cpu")
         precision = str(pick_precision("auto", device)).removeprefix("torch.")
         return "onnxruntime-float32" if name == "onnxruntime" else f"{name}-{precision}"
@@ -103,7 +103,7 @@ class EngineMaker:
 
     def _made(self, full_name: str) -> Engine:
         name, _, precision = full_name.rpartition("-")
-        _refuse_absent(name)
+        refuse_absent(name)
         if name == INT8:
             return OpenVinoEngine(self.spec, self.int8_network().onnx, full_name)
         if name == "openvino":
@@ -129,7 +129,8 @@ def installed(name: str) -> bool:
     return all(find_spec(package) for package in PACKAGES[name])
 
 
-def _refuse_absent(name: str) -> None:
+def refuse_absent(name: str) -> None:
+    """InputError where what an engine needs is not installed."""
     if name not in PACKAGES:
         raise InputError(f"engine {name!r}: unknown; known are auto, {', '.join(PACKAGES)}")
     if not installed(name):

@@ -42,7 +42,7 @@ Compute = Callable[[Piece], Computed]
 Calls = Callable[[Engine, Iterable[np.ndarray]], Iterable[np.ndarray]]
 """Calls the engine for each batch of windows; results come in order, wherever they are computed."""
 AHEAD = 3
-"""So many batches of a piece are handed to the helpers before the first is waited for."""
+"""While one batch of a piece is waited for, so many more are with the helpers."""
 
 
 @runtime_checkable
@@ -129,8 +129,7 @@ def _tiles(
     plan: Plan, image: WorkingImage, windows: list[tuple[int, int]]
 ) -> Float32[np.ndarray, "n bands window window"]:
     seen = [plan.kept(*w).expanded(plan.margin).shifted(-image.seen.row, -image.seen.col) for w in windows]
-    empty = np.empty((0, len(image.bands), plan.window, plan.window), np.float32)
-    return np.stack([image.bands[(slice(None), *w.slices)] for w in seen]) if seen else empty
+    return np.stack([image.bands[(slice(None), *w.slices)] for w in seen])
 
 
 def _shows_something(plan: Plan, image: WorkingImage, i: int, j: int) -> bool:
@@ -155,15 +154,15 @@ def first_windows(
 
 def windows_over(
     plan: Plan, source: Source, normalisation: Normalisation, most: int
-) -> Float32[np.ndarray, "n bands window window"]:
+) -> Iterator[Float32[np.ndarray, "bands window window"]]:
     """At most so many windows, spread over the scene; those without a valid pixel are left out."""
     every = [(piece, window) for piece in plan.pieces for window in plan.windows(piece)]
-    step, found = -(-len(every) // most), []
+    step = -(-len(every) // most)
     with source.opened() as read:
         for piece, some in groupby(every[step // 2 :: step], key=lambda one: one[0]):
             image = working_image(plan, piece, normalisation, read)
-            found.append(_tiles(plan, image, [w for _, w in some if _shows_something(plan, image, *w)]))
-    return np.concatenate(found)
+            for needed in [w for _, w in some if _shows_something(plan, image, *w)]:
+                yield from _tiles(plan, image, [needed])
 
 
 class Workers:

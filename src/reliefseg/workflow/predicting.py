@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from reliefseg.errors import InputError
-from reliefseg.inference.choosing import INT8, EngineName
+from reliefseg.inference.choosing import INT8, EngineName, refuse_absent
 from reliefseg.inference.kit import Kit
 from reliefseg.inference.on_ray import connected, on_cluster
 from reliefseg.inference.results import Wanted
@@ -80,7 +80,9 @@ def open_scenes(
     gsd: float | None,
     say: Sayer,
 ) -> list[Scene]:
-    """All scenes, or every reason why not; says what int8 costs."""
+    """All scenes, or every reason why not; says what int8 costs. An engine that is not there is told first."""
+    if engine != "auto":
+        refuse_absent(engine)
     if engine == INT8:
         say.note(str(model.engines.int8_network().cost))
     opened, faults = [], []

@@ -47,10 +47,10 @@ def quantise(run: Path, dataset: Dataset, *, say: Sayer = SILENT) -> Int8Cost:
         some, scenes = training[:: max(1, len(training) // WINDOWS)][:WINDOWS], dataset.split("validation")
         depth = depth_rasters([*some, *scenes], model.spec.depth, dataset.cache, say)
         windows = _windows(model, some, depth)
-        if not len(windows):
+        if not windows:
             raise InputError(f"data set {dataset.name}: no training scene shows anything; int8 takes its ranges there")
         say.note(f"int8: ranges from {len(windows)} windows of {len(some)} training scenes")
-        onnx = in_int8(as_onnx(model.spec, model.predictor.network), windows)
+        onnx = in_int8(as_onnx(model.spec, model.predictor.network), np.stack(windows))
         rounded = copy.copy(model.predictor)
         rounded.engine = OpenVinoEngine(model.spec, onnx, model.engines.full_name(INT8))
         with say.progress("measuring int8") as tick:
@@ -63,14 +63,12 @@ def quantise(run: Path, dataset: Dataset, *, say: Sayer = SILENT) -> Int8Cost:
     return cost
 
 
-def _windows(model: Model, scenes: Sequence[Scene], depth: Depth) -> Float32[np.ndarray, "n bands window window"]:
-    if not scenes:
-        return np.empty((0, model.spec.inputs, model.spec.window, model.spec.window), np.float32)
-    each = WINDOWS // len(scenes)
-    sources = [FileSource(scene, model.spec.bands, depth.get(scene.name)) for scene in scenes]
-    plans = [model.plan(scene) for scene in scenes]
-    normalisation = model.spec.normalisation
-    return np.concatenate([windows_over(p, s, normalisation, each) for p, s in zip(plans, sources, strict=True)])
+def _windows(model: Model, scenes: Sequence[Scene], depth: Depth) -> list[Float32[np.ndarray, "bands window window"]]:
+    found: list[np.ndarray] = []
+    for scene in scenes:
+        source = FileSource(scene, model.spec.bands, depth.get(scene.name))
+        found += windows_over(model.plan(scene), source, model.spec.normalisation, WINDOWS // len(scenes))
+    return found
 
 
 def _mean_ious(predictors: Sequence[ScenePredictor], scenes: Sequence[Scene], depth: Depth, tick: Tick) -> list[float]:
