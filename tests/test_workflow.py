@@ -134,7 +134,10 @@ def test_nothing_of_the_test_scenes_nor_label_pixels_of_tile_labelled_ones_reach
 
 def begun(arguments, seen, signals):
     """Runs a command, sends it signals as soon as `seen()`, and returns its status and what it said."""
-    script = "from reliefseg.cli import main; main()"
+    script = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "  # ignored in a shell's background
+        "from reliefseg.cli import main; main()"
+    )
     process = subprocess.Popen([sys.executable, "-c", script, *arguments], stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 240
     while not seen() and process.poll() is None and time.monotonic() < deadline:
