@@ -1,6 +1,7 @@
 """The ablation: what its rows switch, and whether it tells the truth."""
 
 import json
+import pickle
 import re
 import shutil
 from contextlib import nullcontext
@@ -21,6 +22,7 @@ from reliefseg.tiles import BoxLayout, TileSettings, draw_boxes
 from reliefseg.workflow import Ablation, ablate, ablation, ablation_runs, full_grid, one_at_a_time
 from reliefseg.workflow.ablation_factors import chosen, factors_of
 from reliefseg.workflow.evaluating import measure
+from reliefseg.workflow.saying import Silent
 
 
 def layout_of(*shapes, classes=2, relative_gsd=None):
@@ -346,6 +348,31 @@ def test_a_full_grid_asks_in_all_surroundings(towns):
     assert ways["recommended"] == settings
     assert ways["adversarial-off+boxes-ordered-grid"].tiles.centres == "grid"
     assert ways["adversarial-off+boxes-ordered-grid"].train.loss.adversarial == 0
+
+
+def test_a_full_grid_leaves_out_what_cannot_be(towns):
+    """A plain U-Net cannot start from the depth network: there, to start from it or not is no question."""
+    settings = load_settings("ablation", None, ["network.name='u2net-relief'"])
+    factors = factors_of(towns, settings)
+    questions = {q.factor.key: q for q in full_grid([factors["init"], factors["network"]], settings)}
+    pairs = {key: [(a.name, b.name) for a, b in question.pairs] for key, question in questions.items()}
+    assert pairs == {
+        "init": [("init-on", "recommended")],
+        "network": [("recommended", "network-plain-u-net"), ("init-on", "network-plain-u-net")],
+    }
+
+
+def test_another_process_can_be_given_what_tells_of_one_run():
+    within = ablation_runs._Within(lambda done, of: None, 0, 1)
+    assert isinstance(pickle.loads(pickle.dumps(within)), Silent)
+
+
+def test_picked_on_the_scenes_that_score_is_said():
+    picked = load_settings("cpu")
+    assert ablation_runs.notes_on_picking(picked, "validation")
+    assert not ablation_runs.notes_on_picking(picked, "test")
+    assert not ablation_runs.notes_on_picking(load_settings("cpu", None, ["validation.blocks=true"]), "validation")
+    assert not ablation_runs.notes_on_picking(load_settings("ablation"), "validation")
 
 
 def test_wrong_input_is_told_before_anything_is_learnt(towns, tmp_path):

@@ -43,6 +43,15 @@ def test_wrong_settings_are_named(assignment, message):
         load_settings("debug", None, [assignment])
 
 
+def test_a_batch_that_cannot_be_normalised_is_refused():
+    alone = ["train.batch=1", "tiles.size=32"]
+    with pytest.raises(InputError, match=r"batch norm cannot normalise; take train.batch = 2 or larger tiles"):
+        load_settings("debug", None, alone)
+    with pytest.raises(InputError, match="a tile of 64 px"):
+        load_settings("debug", None, ["train.batch=1", "network.name=u2net-relief"])
+    assert load_settings("debug", None, [*alone, "network.name=unet-small"]).train.batch == 1
+
+
 def test_all_faults_are_told_at_once():
     with pytest.raises(InputError) as caught:
         settings_from({"train": {"steps": 0, "bach": 2}, "tilez": {}})

@@ -486,6 +486,32 @@ def test_scenes_that_nothing_can_be_learnt_from(tmp_path):
         depth_fitting.fitting_scenes(TINY, dataset_of(nowhere, pixel_labelled=("n",)))
 
 
+def test_a_start_without_heights_stands_in_no_way(tmp_path, few_scenes):
+    from test_depth import dataset_of
+
+    plain = dataset_of(scene_of(tmp_path, COLOURS, name="plain"), pixel_labelled=("plain",))
+    with pytest.raises(InputError, match="has heights"):
+        fit_depth(tmp_path / "w.safetensors", TINY, plain)
+    fit_depth(tmp_path / "w.safetensors", TINY)
+
+
+def test_heights_that_are_nowhere_known_are_refused(tmp_path):
+    from test_depth import dataset_of
+
+    empty = with_heights(scene_of(tmp_path, COLOURS, name="e"), np.full((90, 120), np.nan, np.float32))
+    with pytest.raises(InputError, match="scene e: no pixel has a height"):
+        depth_fitting.fitting_scenes(TINY, dataset_of(empty, pixel_labelled=("e",)))
+
+
+def test_where_nothing_is_high_one_figure_is_undefined(tmp_path, few_scenes, monkeypatch):
+    low = [replace(scene, metres=np.minimum(scene.metres, 1)) for scene in depth_fitting.held_out_scenes(TINY, None)]
+    monkeypatch.setattr(depth_fitting, "held_out_scenes", lambda *arguments: low)
+    scores = fit_depth(tmp_path / "w.safetensors", TINY)
+    assert scores.auc is None
+    assert "AUC above 2.5 m not defined" in scores.in_words()
+    assert "auc" not in load_heights(tmp_path / "w.safetensors")[1].trained
+
+
 # the command
 
 

@@ -12,7 +12,7 @@ from reliefseg.errors import InputError
 from reliefseg.evaluation.label_efficiency import Equivalent, equivalent, worth
 from reliefseg.raster import load_dataset
 from reliefseg.workflow import LabelCurve, label_curve
-from reliefseg.workflow.label_curve import ALONE, BOTH, pool_of
+from reliefseg.workflow.label_curve import ALONE, BOTH, _variants, pool_of
 from test_ablation import TINY, made_up, telling
 
 CURVE = {1: 0.3, 2: 0.4, 4: 0.5, 8: 0.5, 16: 0.7}
@@ -97,6 +97,13 @@ def test_sets_are_nested_and_tile_labels_are_those_of_the_others(data, tmp_path,
     page = (tmp_path / "out" / "labels.html").read_text(encoding="utf-8")
     assert "<svg" in page
     assert "What labels are worth on made up" in page
+
+
+def test_tile_labels_count_where_only_training_uses_them(data):
+    dataset, settings = load_dataset(data), load_settings("ablation", None, ["pretrain.steps=0"])
+    assert set(_variants(dataset, pool_of(dataset), 1, settings)) == {ALONE, BOTH}
+    alone = load_settings("ablation", None, ["pretrain.steps=0", "train.lessons.batch=0"])
+    assert set(_variants(dataset, pool_of(dataset), 1, alone)) == {ALONE}
 
 
 def test_more_scenes_than_are_labelled_are_refused(data, tmp_path, capsys):

@@ -219,6 +219,22 @@ def test_what_is_finished_is_not_computed_again(model, scene, tmp_path):
     assert again["pieces"] > 0
 
 
+def test_areas_are_written_anew_once_there_is_validation(model, scene, tmp_path):
+    predict(model, [scene], tmp_path / "out")
+    validated = tmp_path / "validated"
+    shutil.copytree(model, validated / "model")
+    assert load_model(validated).hash == load_model(model).hash
+    matrix = (np.eye(len(load_model(model).spec.classes), dtype=int) * 9 + 1).tolist()
+    scores = validated / "evaluation" / "validation" / "metrics.json"
+    scores.parent.mkdir(parents=True)
+    scores.write_text(json.dumps({"per_scene": {name: {"confusion": matrix} for name in "abc"}}))
+    notes = Notes()
+    predict(validated, [scene], tmp_path / "out", say=notes)
+    assert not notes.said("is there already")
+    predict(validated, [scene], tmp_path / "out", say=notes)
+    assert notes.said("is there already")
+
+
 def test_the_first_of_several_processes_chooses_the_engine(tmp_path):
     folder = work.WorkFolder(tmp_path, "city", work.Recipe("m", "s", {}, "auto"))
     assert folder.engine() is None

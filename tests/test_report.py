@@ -16,7 +16,7 @@ from reliefseg.evaluation.metrics import SplitEvaluation
 from reliefseg.evaluation.pictures import PanelTile, class_panels, scene_picture
 from reliefseg.evaluation.reliability import calibration_section
 from reliefseg.evaluation.report import hero_scene, write_report
-from reliefseg.evaluation.runfiles import RunFiles, SplitFiles, read_run, single_figure, values_by_class
+from reliefseg.evaluation.runfiles import RunFiles, SplitFiles, read_run
 from reliefseg.raster.classes import ClassSpec, ClassTable
 
 CLASSES = ClassTable((ClassSpec("roof", (200, 30, 40)), ClassSpec("road", (10, 20, 30))))
@@ -63,8 +63,12 @@ def metrics(scenes: dict[str, float], **more) -> dict:
         "boundary_f1": 0.41,
         "eroded": {"iou": {"roof": 0.7, "road": 0.98}, "mean_iou": 0.84},
         "per_scene": {name: {"mean_iou": value, "overall_accuracy": value} for name, value in scenes.items()},
-        "original": {"mean_class_agreement": 0.9, "tile_iou": 0.8, "map_accuracy": 0.97},
-        "trivial": {"mean_class_agreement": 0.5, "tile_iou": 0.2, "map_accuracy": 0.08},
+        "original": {
+            "mean_class_agreement": 0.9,
+            "tile_iou": 0.8,
+            "map_accuracy": 0.97,
+            "trivial": {"mean_class_agreement": 0.5, "tile_iou": 0.2, "map_accuracy": 0.08},
+        },
         **more,
     }
 
@@ -123,12 +127,10 @@ def full_run(tmp_path: Path) -> Path:
     data = {
         "name": NASTY,
         "bands": ["red", "green", "blue"],
-        "classes": [{"name": "roof", "color": [200, 30, 40]}, {"name": "road", "color": 'red;}<b x="'}],
+        "classes": [{"name": "roof", "color": "#C81E28"}, {"name": "road", "color": 'red;}<b x="'}],
         "splits": {"test": [scene] * 6},
         "tile_labels": 12,
         "labelled_megapixels": 1.5,
-        "warnings": ["a warning"],
-        "notes": ["a note"],
     }
     (run / "data.json").write_text(json.dumps(data))
     return run
@@ -210,7 +212,7 @@ def test_whatever_is_missing_the_rest_is_shown(full_run, missing):
         {"data.json": '{"name": "x", "splits": {}, "classes": []}'},
         {"log.jsonl": ""},
         {"evaluation/test/metrics.json": "{}"},
-        {"evaluation/test/metrics.json": '{"classes": ["a"], "confusion": [[0]], "iou": [null], "mean_iou": null}'},
+        {"evaluation/test/metrics.json": '{"classes": ["a"], "confusion": [[0]], "iou": {"a": null}}'},
     ],
 )
 def test_a_run_of_almost_nothing_has_a_report(tmp_path, only):
@@ -280,6 +282,13 @@ def test_lines_cut_short_are_counted_and_steps_done_twice_count_once(tmp_path):
     assert "1 line of log.jsonl could not be read" in page_of(tmp_path)[0]
 
 
+def test_pictures_of_scenes_no_longer_in_the_split_are_left_out(tmp_path):
+    folder = write_split(tmp_path, "test", {"a": 0.9, "town/b": 0.8})
+    for scene in ("a", "town/b", "gone"):
+        write_picture(folder / "pictures" / f"{scene}.png")
+    assert set(read_run(tmp_path).splits[0].pictures) == {"a", "town/b"}
+
+
 def test_pictures_are_made_smaller_until_they_fit(tmp_path):
     for index in range(4):
         write_picture(tmp_path / f"{index}.png")
@@ -295,7 +304,8 @@ def headings(run: Path) -> list[str]:
 
 
 def test_advice_follows_from_the_figures(tmp_path):
-    write_split(tmp_path, "test", {"a": 0.5}, trivial={"mean_class_agreement": 0.95, "tile_iou": 0.1})
+    figures = {"mean_class_agreement": 0.9, "tile_iou": 0.8}
+    write_split(tmp_path, "test", {"a": 0.5}, original={**figures, "trivial": {**figures, "tile_iou": 0.1}})
     separable = [step(i, accuracy_real=0.99, accuracy_fake=0.98) for i in range(30)]
     write_log(tmp_path, *separable, check(10, 0.2), check(20, 0.3), check(29, 0.4, best=True))
     found = headings(tmp_path)
@@ -360,15 +370,6 @@ def test_the_weakest_class_is_one_that_occurs(tmp_path):
     assert weakest is not None
     assert (weakest.name, weakest.taken_for, weakest.share) == ("road", "roof", 0.1)
     assert "in no mean: roof" in page_of(tmp_path)[0]
-
-
-def test_figures_are_read_as_one_number_a_list_or_by_name():
-    assert single_figure({"mean": 0.3, "roof": 0.9}) == 0.3
-    assert single_figure({"a": 0.2, "b": 0.4, "c": None}) == pytest.approx(0.3)
-    assert single_figure([None]) is None
-    assert single_figure(None) is None
-    assert values_by_class([0.1, None], ["a", "b"]) == {"a": 0.1, "b": None}
-    assert values_by_class({"b": 0.2}, ["a", "b"]) == {"a": None, "b": 0.2}
 
 
 def test_charts_leave_out_gaps_and_survive_flat_and_single_values():

@@ -17,8 +17,11 @@ import reliefseg
 from reliefseg.cli import run as command
 from reliefseg.errors import InputError
 from reliefseg.generate import GenerateSettings, generate_dataset
-from reliefseg.raster import load_dataset
+from reliefseg.learning.run_folder import log_lines
+from reliefseg.raster import IGNORE_INDEX, load_dataset
+from reliefseg.tiles import SceneArrays
 from reliefseg.workflow import HeightFiles, find_scenes, load_model, predict
+from reliefseg.workflow.preparing import split_off_block
 
 SMALL = ["--preset", "debug", "--set", "train.steps=10", "--set", "pretrain.steps=2", "--set", "tiles.size=32"]
 SMALL += ["--set", "prediction.window=64", "--set", "train.validations=2", "--quiet"]
@@ -203,6 +206,41 @@ def test_a_second_run_into_the_same_folder_is_refused(data, trained, capsys):
     assert "holds a run already" in capsys.readouterr().err
 
 
+def test_a_start_that_was_refused_stands_in_no_way(data, tmp_path, capsys, monkeypatch):
+    arguments = ["train", str(data), "-o", str(tmp_path / "run"), *SMALL]
+    with monkeypatch.context() as patch:
+        patch.setattr("reliefseg.learning.memory.free_memory", lambda device: 10**6)
+        assert command([*arguments, "--set", "device=cpu"]) == 2
+    assert "not one tile a process fits" in capsys.readouterr().err
+    assert command(arguments) == 0
+
+
+def test_a_run_goes_on_with_the_data_it_was_begun_with(data, tmp_path, capsys):
+    copy = changed(data, tmp_path, {"pixel_labelled": ["town_000"], "validation": ["town_003"], "test": ["town_004"]})
+    run = tmp_path / "run"
+    assert command(["train", str(copy), "-o", str(run), *SMALL]) == 0
+    again = ["train", str(copy), "-o", str(run), "--resume", "--quiet"]
+    text = (copy / "dataset.toml").read_text(encoding="utf-8")
+    (copy / "dataset.toml").write_text(text.replace('test = ["town_004"]', 'test = ["town_002"]'), encoding="utf-8")
+    assert command(again) == 0, "the test split is nothing that is learnt from"
+    (copy / "dataset.toml").write_text(text.replace("town_000", "town_001"), encoding="utf-8")
+    assert command(again) == 2
+    assert "was begun on other data" in capsys.readouterr().err
+
+
+def test_the_time_of_a_run_is_that_of_all_its_legs(data, tmp_path):
+    """What was done before it was killed counts; what was lost to it does not."""
+    run = tmp_path / "run"
+    begin = ["train", str(data), "-o", str(run), *SMALL, "--set", "train.checkpoint_minutes=0.0001"]
+    begun(begin, lambda: list((run / "checkpoints").glob("train-0000005")), [signal.SIGKILL])
+    newest = max((run / "checkpoints").glob("train-*"))
+    before = json.loads((newest / "state.json").read_text())["values"]["seconds"]
+    assert command([*begin, "--resume"]) == 0
+    times = [x for x in log_lines(run) if x["event"] == "timing" and x["part"] == "training and validation"]
+    assert len(times) == 1
+    assert times[0]["seconds"] > before > 0
+
+
 def test_a_run_folder_in_use_is_refused(data, tmp_path, capsys):
     from reliefseg.learning import held
 
@@ -229,6 +267,15 @@ def test_a_quarter_of_the_labelled_scenes_can_validate(data, tmp_path):
     assert "one quarter of each pixel-labelled scene" in log
     assert '"event": "validation"' in log
     assert load_model(tmp_path / "run").spec.temperature != 1
+
+
+def test_a_quarter_without_labels_never_validates():
+    labels = np.full((8, 8), IGNORE_INDEX, np.uint8)
+    labels[:4, :4], labels[:4, 4:], labels[4:, :4] = 0, 1, 2
+    arrays = SceneArrays(np.zeros((1, 8, 8), np.uint8), labels < 9, labels)
+    learnt, held = split_off_block(arrays, 0, 3)
+    assert (held.labels < 3).sum() == 16
+    assert (learnt.labels < 3).sum() == 32
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,8 @@ def run(arguments: list[str]) -> int:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        return _fail(f"reliefseg: {error.filename or 'output'}: the disk is full; make room and use --resume", 2)
+        place = error.filename or "output"
+        return _fail(f"reliefseg: {place}: the disk is full; make room and go on (--resume, or the same command)", 2)
     except (KeyboardInterrupt, typer.Abort):
         return _fail(AGAIN, INTERRUPTED)
     except Exception as error:

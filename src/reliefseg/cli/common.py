@@ -21,7 +21,10 @@ from reliefseg.workflow.saying import Tick, in_words
 
 Preset = Annotated[
     str | None,
-    typer.Option("--preset", help="Settings to start from: default, cpu, original, debug. [default: by this machine]"),
+    typer.Option(
+        "--preset",
+        help="Settings to start from: default, cpu, original, debug, ablation. [default: by this machine]",
+    ),
 ]
 Config = Annotated[Path | None, typer.Option("--config", help="A TOML file with settings, over the preset.")]
 Assign = Annotated[list[str] | None, typer.Option("--set", help="One setting, key=value; may be repeated.")]

@@ -16,7 +16,6 @@ from reliefseg.cli.common import (
     Json,
     Preset,
     Quiet,
-    Resume,
     Teller,
     result,
     settings_for,
@@ -79,7 +78,7 @@ def fit(
     lr: Annotated[float, typer.Option("--lr", help="Highest learning rate.")] = 2e-3,
     threads: Annotated[int, typer.Option("--threads", help="Processor threads; 0: by this machine.")] = 0,
     start: Annotated[Path | None, typer.Option("--start", help="Weights to start from: fine-tuning.")] = None,
-    resume: Resume = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the training that lies beside OUT.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -89,5 +88,5 @@ def fit(
     )
     data = None if dataset is None else load_dataset(dataset)
     scores = fit_depth(out, settings, data, start=start, resume=resume, say=Teller(quiet))
-    text = f"{out}: correlation {scores.correlation:.3f}, AUC above 2.5 m {scores.auc:.3f} on scenes it never saw"
+    text = f"{out}: {scores.in_words()} on scenes it never saw"
     result(as_json, {"weights": str(out), **scores._asdict()}, text)

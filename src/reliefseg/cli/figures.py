@@ -36,7 +36,9 @@ def ablate(
     rows: Annotated[
         str,
         typer.Option(
-            "--rows", help="Ingredients, as depth,boxes, or some of their rows, as depth-none. [default: all]"
+            "--rows",
+            help="Ingredients, of depth,pretraining,lessons,adversarial,sides,boxes,network,init (u2net-relief alone), "
+            "or some of their rows, as depth-none. [default: all]",
         ),
     ] = "",
     full: Annotated[bool, typer.Option("--full", help="All combinations, not one change at a time.")] = False,

@@ -47,7 +47,7 @@ Gsd = Annotated[float | None, typer.Option("--gsd", min=1e-4, help="Metres a pix
 
 
 EngineOption = Annotated[
-    workflow.EngineName, typer.Option("--engine", help="What computes; auto: the fastest that agrees.")
+    workflow.EngineName, typer.Option("--engine", help="What computes; auto: the fastest that agrees with torch.")
 ]
 Polygons = Annotated[bool, typer.Option("--polygons", help="Also polygons.gpkg.")]
 Probabilities = Annotated[bool, typer.Option("--probabilities", help="Also probabilities.tif.")]

@@ -70,3 +70,18 @@ class Settings(BaseModel):
     train: TrainSettings = TrainSettings()
     prediction: PredictionSettings = PredictionSettings()
     validation: ValidationSettings = ValidationSettings()
+
+    @model_validator(mode="after")
+    def _normalisable(self) -> Settings:
+        shrinks = {"u2net-relief": 64}.get(self.network.name, 32)
+        if self.train.batch == 1 and self.tiles.size <= shrinks and not self.network.name.startswith("unet"):
+            raise ValueError(
+                f"train.batch = 1: a tile of {self.tiles.size} px ends in a single value, which batch norm cannot "
+                "normalise; take train.batch = 2 or larger tiles"
+            )
+        return self
+
+    @property
+    def uses_tile_labels(self) -> bool:
+        """Whether a run reads tile labels, for pretraining or during training."""
+        return bool(self.pretrain.steps or self.train.lessons.batch)

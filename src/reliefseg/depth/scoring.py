@@ -21,10 +21,15 @@ BATCH = 4
 
 
 class HeightScores(NamedTuple):
-    """Means over scenes: correlation of seen and true heights, AUC of "higher than 2.5 m"."""
+    """Means over scenes: correlation of seen and true heights, AUC of "higher than 2.5 m" (None: nothing is)."""
 
     correlation: float
-    auc: float
+    auc: float | None
+
+    def in_words(self) -> str:
+        """Both, as a person reads them."""
+        told = "not defined" if self.auc is None else f"{self.auc:.3f}"
+        return f"correlation {self.correlation:.3f}, AUC above {HIGH_M} m {told}"
 
 
 @torch.inference_mode()
@@ -38,8 +43,9 @@ def score_heights(network: HeightNetwork, scenes: Sequence[FittingScene], tile: 
         seen = torch.cat([metres(network(part).fused) for part in photos.split(BATCH)])
         known = tiles.known.numpy()
         figures.append(_figures(seen.numpy()[known], tiles.metres.numpy()[known]))
-    correlation, auc = np.nanmean(np.array(figures), axis=0)
-    return HeightScores(float(correlation), float(auc))
+    correlations, areas = zip(*figures, strict=True)
+    defined = [area for area in areas if not np.isnan(area)]
+    return HeightScores(float(np.mean(correlations)), float(np.mean(defined)) if defined else None)
 
 
 def area_under_curve(score: Float[np.ndarray, " n"], positive: Bool[np.ndarray, " n"]) -> float:

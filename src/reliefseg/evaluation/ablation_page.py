@@ -9,6 +9,7 @@ from typing import Any
 from reliefseg.evaluation import costs, sections
 from reliefseg.evaluation.charts import Series, line_chart, percent
 from reliefseg.evaluation.comparison import FIGURES
+from reliefseg.evaluation.confusion import mean_of
 from reliefseg.evaluation.forest import Bar, forest_chart
 from reliefseg.evaluation.report import page_template
 from reliefseg.raster.files import write_text
@@ -50,13 +51,13 @@ def render_labels(found: Mapping[str, Any]) -> str:
     """The page's HTML."""
     numbers = [point["labelled"] for point in found["points"]]
     curves = [
-        Series(kind, numbers, [_mean(point[kind]["mean_iou"]) if point[kind] else None for point in found["points"]])
+        Series(kind, numbers, [mean_of(point[kind]["mean_iou"]) if point[kind] else None for point in found["points"]])
         for kind in LABEL_KINDS
     ]
     chart = line_chart("Mean IoU", curves, percent, unit="pixel-labelled scenes")
     alone, both = LABEL_KINDS
     return page_template("labels.html").render(
-        found=found, charts=[chart] if chart else [], alone=alone, both=both, points=points, mean=_mean
+        found=found, charts=[chart] if chart else [], alone=alone, both=both, points=points, mean=mean_of
     )
 
 
@@ -110,15 +111,10 @@ def _ways(ways: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "scores": {figure: _mean(one[figure]) for figure in FIGURES},
+            "scores": {figure: mean_of(one[figure]) for figure in FIGURES},
             "by_seed": [sections.share_text(value) for value in one["mean_iou"]],
             "steps": one["steps"][0]["train"],
-            "time": costs.duration(_mean(one["seconds"]) or 0.0),
+            "time": costs.duration(mean_of(one["seconds"]) or 0.0),
         }
         for name, one in ways.items()
     ]
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    defined = [value for value in values if value is not None]
-    return sum(defined) / len(defined) if defined else None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from reliefseg.evaluation.runfiles import RunFiles, SplitFiles, single_figure
+from reliefseg.evaluation.runfiles import RunFiles, SplitFiles
 
 ORIGINAL_FIGURES = ("mean_class_agreement", "tile_iou", "map_accuracy")
 """The original's figures, one number each."""
@@ -53,7 +53,6 @@ def advise(run: RunFiles, split: SplitFiles | None) -> list[Advice]:
         _predict(run),
         _no_figures(run, split),
         _label_weakest(run, split),
-        _heed_warnings(run),
         _no_validation(run, split),
         _below_trivial(split),
         _train_longer(run),
@@ -119,19 +118,6 @@ def _price(run: RunFiles, split: SplitFiles, name: str) -> str:
     return f"The figure rests on {pixels:,} pixels of split {split.name}. More labels of it should help most."
 
 
-def _heed_warnings(run: RunFiles) -> Advice | None:
-    warnings = run.data.get("warnings") or []
-    if not warnings:
-        return None
-    one = len(warnings) == 1
-    number = "1 warning" if one else f"{len(warnings)} warnings"
-    return Advice(
-        "Read what check found",
-        f"The data set has {number}, listed under “Data” below.",
-        "reliefseg check DATASET",
-    )
-
-
 def _no_validation(run: RunFiles, split: SplitFiles | None) -> Advice | None:
     if run.lines("train", "validation") or not run.lines("train", "step"):
         return None
@@ -144,8 +130,8 @@ def _no_validation(run: RunFiles, split: SplitFiles | None) -> Advice | None:
 
 def _below_trivial(split: SplitFiles | None) -> Advice | None:
     original = (split.metrics.get("original") or {}) if split else {}
-    trivial = trivial_of(original, split.metrics if split else {})
-    pairs = {key: (single_figure(original.get(key)), single_figure(trivial.get(key))) for key in ORIGINAL_FIGURES}
+    trivial = original.get("trivial") or {}
+    pairs = {key: (original.get(key), trivial.get(key)) for key in ORIGINAL_FIGURES}
     worse = [key for key, (ours, empty) in pairs.items() if ours is not None and empty is not None and ours <= empty]
     if not worse:
         return None
@@ -193,11 +179,6 @@ def _more_seeds(split: SplitFiles | None) -> Advice | None:
         "This is one run. Fewer than three seeds say nothing about spread: "
         "a difference of a few points from another run may be chance.",
     )
-
-
-def trivial_of(original: Mapping[str, Any], metrics: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The trivial map's figures, which stand inside `original` or beside it; empty where there are none."""
-    return original.get("trivial") or metrics.get("trivial") or {}
 
 
 def _truth_pixels(split: SplitFiles, name: str) -> int | None:

@@ -33,15 +33,13 @@ class SplitFiles:
     @property
     def per_scene(self) -> dict[str, Mapping[str, Any]]:
         """Figures by scene, in the file's order."""
-        scenes = self.metrics.get("per_scene") or {}
-        if isinstance(scenes, Mapping):
-            return dict(scenes)
-        return {str(one.get("scene", one.get("name"))): one for one in scenes}
+        return dict(self.metrics.get("per_scene") or {})
 
     def by_class(self, key: str, under: str | None = None) -> dict[str, float | None]:
         """A figure by class name, all None where the metrics lack it; `under` names a block (`eroded`)."""
         block = self.metrics.get(under) if under else self.metrics
-        return values_by_class((block or {}).get(key), self.classes)
+        values = (block or {}).get(key) or {}
+        return {name: values.get(name) for name in self.classes}
 
     def mean_iou_of(self, scene: str) -> float | None:
         """A scene's mean IoU; None where it is undefined or not there."""
@@ -86,27 +84,6 @@ class RunFiles:
         return dict(sorted(total.items(), key=lambda one: -one[1]))
 
 
-def values_by_class(values: Any, classes: Sequence[str]) -> dict[str, float | None]:
-    """One value a class, held by name or as a list in the classes' order; None where absent."""
-    if isinstance(values, Mapping):
-        return {name: values.get(name) for name in classes}
-    if isinstance(values, Sequence) and len(values) == len(classes):
-        return dict(zip(classes, values, strict=True))
-    return dict.fromkeys(classes)
-
-
-def single_figure(value: Any) -> float | None:
-    """A figure as one number: itself, its `mean`, or the mean of its values; None where undefined."""
-    if isinstance(value, Mapping):
-        if "mean" in value:
-            return single_figure(value["mean"])
-        value = [one for one in value.values() if isinstance(one, int | float)]
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        defined = [float(one) for one in value if one is not None]
-        return sum(defined) / len(defined) if defined else None
-    return None if value is None else float(value)
-
-
 def read_run(path: Path) -> RunFiles:
     """Reads what a run folder holds. Absent files are left empty; broken ones are all named at once.
 
@@ -141,21 +118,16 @@ def read_run(path: Path) -> RunFiles:
 def _splits(folder: Path, offences: list[str]) -> list[SplitFiles]:
     """Every evaluated split, test first, then validation, then the others by name."""
     files = sorted(folder.glob("*/metrics.json"), key=lambda one: (_rank(one.parent.name), one.parent.name))
-    return [
-        SplitFiles(
-            name=one.parent.name,
-            metrics=_json(one, offences),
-            pictures=_by_scene(one.parent / "pictures"),
-            panels=_by_scene(one.parent / "panels"),
-        )
-        for one in files
-    ]
+    return [_split(one.parent, _json(one, offences)) for one in files]
 
 
-def _by_scene(folder: Path) -> dict[str, Path]:
-    """PNGs by scene; hidden ones are what an interruption left."""
-    whole = sorted(one for one in folder.rglob("*.png") if not one.name.startswith("."))
-    return {one.relative_to(folder).as_posix().removesuffix(".png"): one for one in whole}
+def _split(folder: Path, metrics: dict[str, Any]) -> SplitFiles:
+    scenes = metrics.get("per_scene") or {}
+    pictures, panels = (
+        {scene: one for scene in scenes if (one := folder / kind / f"{scene}.png").is_file()}
+        for kind in ("pictures", "panels")
+    )
+    return SplitFiles(folder.name, metrics, pictures, panels)
 
 
 def _rank(split: str) -> int:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from reliefseg.evaluation.advice import ORIGINAL_FIGURES, trivial_of, weakest_class
-from reliefseg.evaluation.runfiles import RunFiles, SplitFiles, single_figure
+from reliefseg.evaluation.advice import ORIGINAL_FIGURES, weakest_class
+from reliefseg.evaluation.runfiles import RunFiles, SplitFiles
 
 _HEX = re.compile(r"#[0-9A-Fa-f]{6}")
 _ORIGINAL_MEANING = {
@@ -45,10 +45,7 @@ def swatches(run: RunFiles) -> list[Swatch]:
 
 def scene_count(split: SplitFiles) -> int:
     """On how many scenes the split's figures rest."""
-    scenes = split.metrics.get("scenes")
-    if isinstance(scenes, int):
-        return scenes
-    return len(scenes) if isinstance(scenes, Sequence) else len(split.per_scene)
+    return len(split.metrics.get("scenes") or split.per_scene)
 
 
 def three_figures(split: SplitFiles) -> list[Figure]:
@@ -63,7 +60,7 @@ def three_figures(split: SplitFiles) -> list[Figure]:
         _figure("Overall accuracy", accuracy, right),
         _figure(
             "Boundary F1",
-            single_figure(split.metrics.get("boundary_f1")),
+            split.metrics.get("boundary_f1"),
             f"How well outlines fit: the share of borders that map and truth both have within 3 px, {where}.",
         ),
     ]
@@ -101,7 +98,7 @@ def scene_rows(split: SplitFiles) -> list[dict[str, Any]]:
             "mean_iou": one.get("mean_iou"),
             "mean_f1": one.get("mean_f1"),
             "overall_accuracy": one.get("overall_accuracy"),
-            "boundary_f1": single_figure(one.get("boundary_f1")),
+            "boundary_f1": one.get("boundary_f1"),
             "eroded_iou": (one.get("eroded") or {}).get("mean_iou"),
         }
         for name, one in split.per_scene.items()
@@ -122,13 +119,13 @@ def confusion_rows(split: SplitFiles) -> list[dict[str, Any]]:
 def original_rows(split: SplitFiles) -> list[dict[str, Any]]:
     """The original's three figures beside what an empty map scores; none if they were not measured."""
     original = split.metrics.get("original") or {}
-    trivial = trivial_of(original, split.metrics)
+    trivial = original.get("trivial") or {}
     return [
         {
             "name": key.replace("_", " ").replace("iou", "IoU"),
             "meaning": _ORIGINAL_MEANING[key],
-            "ours": single_figure(original.get(key)),
-            "trivial": single_figure(trivial.get(key)),
+            "ours": original.get(key),
+            "trivial": trivial.get(key),
         }
         for key in ORIGINAL_FIGURES
         if key in original
@@ -160,7 +157,7 @@ def setting_groups(run: RunFiles) -> dict[str, dict[str, str]]:
 
 def accuracy_of_all(split: SplitFiles) -> float | None:
     """Overall accuracy with ignored pixels counted as wrong; None where it is the same, no pixel being ignored."""
-    figure = single_figure(split.metrics.get("overall_accuracy_ignored_wrong"))
+    figure = split.metrics.get("overall_accuracy_ignored_wrong")
     return None if figure == split.metrics.get("overall_accuracy") else figure
 
 
@@ -211,9 +208,5 @@ def _setting(value: Any) -> str:
 
 
 def _hex(color: Any) -> str:
-    """A colour as `#RRGGBB`, from that or from three numbers; grey for anything else."""
-    if isinstance(color, str) and _HEX.fullmatch(color):
-        return color
-    if isinstance(color, Sequence) and len(color) == 3 and all(isinstance(c, int) and 0 <= c < 256 for c in color):
-        return "#{:02X}{:02X}{:02X}".format(*color)
-    return "#888888"
+    """A colour as `#RRGGBB`; grey for anything else."""
+    return color if isinstance(color, str) and _HEX.fullmatch(color) else "#888888"

@@ -22,6 +22,9 @@ from reliefseg.raster import IGNORE_INDEX, Scene, Window
 from reliefseg.tiles import SceneArrays
 from reliefseg.tiles.loading import read_scene
 
+BATCH = 4
+"""Windows computed together, everywhere: what comes out depends on it in rounding."""
+
 
 class ScenePredictor:
     """A network with all it takes to run it on whole scenes, by the plan that `predict` has for scenes on disk."""
@@ -32,10 +35,9 @@ class ScenePredictor:
         network: Generator,
         device: torch.device | str = "cpu",
         *,
-        batch: int = 4,
         precision: torch.dtype = torch.float32,
     ):
-        self.spec, self.batch, self.device, self.precision = spec, batch, torch.device(device), precision
+        self.spec, self.device, self.precision = spec, torch.device(device), precision
         self.network = network
         self.engine: Engine = TorchEngine(spec, network, device, precision)
 
@@ -52,7 +54,7 @@ class ScenePredictor:
     def plan(self, height: int, width: int, relative_gsd: float) -> Plan:
         """How a scene of this size is computed."""
         scale = self.spec.working_scale * relative_gsd
-        return Plan.of(height, width, scale, window=self.spec.window, margin=self.spec.margin, batch=self.batch)
+        return Plan.of(height, width, scale, window=self.spec.window, margin=self.spec.margin, batch=BATCH)
 
     def class_ids(
         self, arrays: SceneArrays, progress: Callable[[int, int], None] = lambda done, of: None

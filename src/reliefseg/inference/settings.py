@@ -14,5 +14,3 @@ class PredictionSettings(BaseModel):
     """Side of a window in network pixels; None: the tile size, which is what the network was trained on."""
     margin: int | None = Field(None, ge=0)
     """Outermost network pixels of a window that are thrown away; None: a sixteenth of the window."""
-    batch: int = Field(4, ge=1)
-    """Windows computed together."""

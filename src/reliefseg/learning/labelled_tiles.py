@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 from torch import Tensor
 
 from reliefseg.tiles import Boxes, SceneBank, Stream, jittered, turned, uniforms
@@ -14,7 +14,10 @@ from reliefseg.tiles import Boxes, SceneBank, Stream, jittered, turned, uniforms
 
 @dataclass(frozen=True)
 class LabelledTiles:
-    """Windows in a bank's scenes and the classes each shows."""
+    """Windows in a bank's scenes and the classes each shows.
+
+    The bank's labels say where scenes have pixels, no more: 255 where they have none.
+    """
 
     bank: SceneBank
     boxes: Boxes
@@ -31,19 +34,24 @@ def labelled_batch(
 
     The order is drawn anew each epoch; windows are whole, turned, recoloured. All is pure in (seed, step, index).
     """
-    bands, shown = drawn_tiles(tiles, seed, step, count, first, batch or count)
-    bands = jittered(bands, tiles.bank.settings.jitter, tiles.bank.image_bands, seed, step, first)
-    return bands, shown.float()
-
-
-def drawn_tiles(
-    tiles: LabelledTiles, seed: int, step: int, count: int, first: int, batch: int
-) -> tuple[Float[Tensor, "n bands size size"], Bool[Tensor, "n classes"]]:
-    """The same in their own colours."""
-    chosen = _tile_order(len(tiles), seed, step, batch)[: first + count]
-    boxes = turned(tiles.boxes[chosen], seed, step)[first:]
+    chosen, boxes = drawn(tiles, seed, step, count, first, batch or count)
     bands = tiles.bank.tiles(boxes, tiles.bank.settings.size)
-    return bands, torch.from_numpy(tiles.shown[chosen[first:]]).to(bands.device)
+    bands = jittered(bands, tiles.bank.settings.jitter, tiles.bank.image_bands, seed, step, first)
+    return bands, shown_by(tiles, chosen).float()
+
+
+def drawn(tiles: LabelledTiles, seed: int, step: int, count: int, first: int, batch: int) -> tuple[np.ndarray, Boxes]:
+    """Which tiles of `tiles` these are, and where they lie, turned where tiles are turned."""
+    chosen = _tile_order(len(tiles), seed, step, batch)[: first + count]
+    boxes = tiles.boxes[chosen]
+    if tiles.bank.settings.turns:
+        boxes = turned(boxes, seed, step)
+    return chosen[first:], boxes[first:]
+
+
+def shown_by(tiles: LabelledTiles, chosen: np.ndarray) -> Bool[Tensor, "n classes"]:
+    """What these tiles show."""
+    return torch.from_numpy(tiles.shown[chosen]).to(tiles.bank.device)
 
 
 def _tile_order(tiles: int, seed: int, step: int, batch: int) -> np.ndarray:

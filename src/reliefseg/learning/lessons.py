@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from reliefseg.learning.labelled_tiles import LabelledTiles, drawn_tiles
+from reliefseg.learning.labelled_tiles import LabelledTiles, drawn, shown_by
 from reliefseg.learning.losses import LossKind
 from reliefseg.learning.settings import LessonSettings
 from reliefseg.networks import Generator, shares_of_classes
@@ -53,8 +53,9 @@ class Lessons:
     def draw(self, seed: int, step: int, count: int, first: int, batch: int) -> Lesson:
         """Windows first … first + count − 1 of the `batch` of a step; pure in seed, step, index and the teacher."""
         bank, settings = self.tiles.bank, self.settings
-        bands, shown = drawn_tiles(self.tiles, seed, step, count, first, batch)
-        seen = (bands[:, : bank.image_bands or None] != 0).any(1) & shown.any(1)[:, None, None]
+        chosen, boxes = drawn(self.tiles, seed, step, count, first, batch)
+        bands, shown = bank.tiles(boxes, bank.settings.size), shown_by(self.tiles, chosen)
+        seen = (bank.labels(boxes, bank.settings.size) != IGNORE_INDEX) & shown.any(1)[:, None, None]
         labels = taught(self.teacher, bands, shown, settings.confidence, self.kind, self.precision)
         bands = jittered(bands, settings.jitter, bank.image_bands, seed, step, first)
         belief = min(1.0, step / (settings.rise * self.steps)) if settings.rise else 1.0

@@ -72,6 +72,8 @@ class Learner(Protocol):
     """One phase of learning: what the loop needs to know of it."""
 
     phase: str
+    title: str
+    """What the log calls the time it takes."""
     score: str
     """Which of the validation's figures picks the best."""
     steps: int
@@ -97,14 +99,16 @@ Step = Callable[[int], dict[str, Tensor]]
 def learn(learner: Learner, take: Step, checkpoints: Path, log: Log, hooks: Hooks, minutes: float) -> None:
     """Takes the steps from the newest checkpoint (or the start) to the last.
 
-    A checkpoint is written every so many minutes, at every validation and at the end.
+    A checkpoint is written every so many minutes, at every validation and at the end. How long it took is logged with
+    the last step: with what was done before an interruption, without what was lost to it.
     """
     steps, fabric = learner.steps, learner.fabric
-    start = _resume(learner, checkpoints, log, hooks.tell)
+    start, before = _resume(learner, checkpoints, log, hooks.tell)
     every = max(1, steps // LOGGED)
     validated = {round(steps * (i + 1) / learner.validations) for i in range(learner.validations)}
     shown = {max(1, round(steps * share)): round(100 * share) for share in SHOWN_AT}
-    learning, last_saved = 0.0, time.monotonic()
+    learning, since = 0.0, time.monotonic()
+    last_saved = since
     for done in range(start + 1, steps + 1):
         began = time.monotonic()
         losses = take(done - 1)
@@ -119,10 +123,13 @@ def learn(learner: Learner, take: Step, checkpoints: Path, log: Log, hooks: Hook
             log.write(learner.phase, "validation", step=done, **scores, best=is_best)
         if done in shown:
             hooks.show(learner.candidate(), shown[done])
+        if done == steps:
+            seconds = round(before + time.monotonic() - since, 2)
+            log.write(learner.phase, "timing", step=done, part=learner.title, seconds=seconds)
         late = time.monotonic() - last_saved > 60 * minutes
         if (late or done in validated or done == steps) and fabric.is_global_zero:
-            _save(learner, done, checkpoints, hooks.tell)
             last_saved = time.monotonic()
+            _save(learner, done, before + last_saved - since, checkpoints, hooks.tell)
 
 
 def _numbers(losses: dict[str, Tensor], fabric: Fabric) -> dict[str, float]:
@@ -132,9 +139,11 @@ def _numbers(losses: dict[str, Tensor], fabric: Fabric) -> dict[str, float]:
     return {name: round(value, 6) for name, value in zip(losses, values, strict=True)}
 
 
-def _save(learner: Learner, done: int, checkpoints: Path, tell: Callable[[str], None]) -> None:
+def _save(learner: Learner, done: int, seconds: float, checkpoints: Path, tell: Callable[[str], None]) -> None:
+    checkpoint = state_of(learner, done)
+    checkpoint.values["seconds"] = seconds
     try:
-        save_checkpoint(checkpoints, state_of(learner, done))
+        save_checkpoint(checkpoints, checkpoint)
     except OSError as error:
         tell(
             f"The checkpoint after step {done:,} of phase {learner.phase} could not be written ({error.strerror}): the "
@@ -142,9 +151,10 @@ def _save(learner: Learner, done: int, checkpoints: Path, tell: Callable[[str], 
         )
 
 
-def _resume(learner: Learner, checkpoints: Path, log: Log, tell: Callable[[str], None]) -> int:
+def _resume(learner: Learner, checkpoints: Path, log: Log, tell: Callable[[str], None]) -> tuple[int, float]:
+    """The step to go on from, and the seconds it took to get there."""
     found = agreed(learner.fabric, lambda: newest_checkpoint(checkpoints, learner.phase, tell))
-    start = 0
+    start, seconds = 0, 0.0
     if found is not None:
         checkpoint = load_checkpoint(found)
         then, now = checkpoint.values["computed_with"], computed_with(learner.fabric)
@@ -154,9 +164,9 @@ def _resume(learner: Learner, checkpoints: Path, log: Log, tell: Callable[[str],
                 "weights will differ in rounding from those of a run never interrupted."
             )
         put_back(learner, checkpoint)
-        start = checkpoint.step
+        start, seconds = checkpoint.step, checkpoint.values.get("seconds", 0.0)
     log.cut_back(learner.phase, start)
-    return start
+    return start, seconds
 
 
 def computed_with(fabric: Fabric) -> dict[str, Any]:

@@ -54,6 +54,7 @@ class Pretraining:
     """The classifier and its optimiser, and how they are saved and put back."""
 
     phase = "pretrain"
+    title = "pretraining"
     score = "mean_average_precision"
 
     def __init__(self, generator: Generator, classes: int, settings: PretrainSettings, fabric: Fabric, seed: int):

@@ -34,8 +34,8 @@ from reliefseg.hardware import refuse_missing_devices
 
 Answer = TypeVar("Answer")
 PRECISIONS = {torch.float32: "32-true", torch.bfloat16: "bf16-mixed", torch.float16: "16-mixed"}
-PATIENCE = timedelta(minutes=30)
-"""How long a process waits for the others before it gives up."""
+PATIENCE = timedelta(days=1)
+"""How long a process waits for the others before it gives up: the first may be making depth of many scenes."""
 _WORDS = signature(DistributedDataParallel).parameters
 BUFFERS = "forward_sync_buffers" if "forward_sync_buffers" in _WORDS else "broadcast_buffers"
 """torch's word, new or old, for sending batch norm's moments around at each step: they are the same everywhere."""

@@ -9,7 +9,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,6 +20,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from reliefseg.errors import InputError
 from reliefseg.raster.files import write_text
 
+LOG = "log.jsonl"
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -59,7 +60,7 @@ class RunLog:
     """
 
     def __init__(self, run: Path):
-        self.path, self._curves = run / "log.jsonl", Curves(run / "events")
+        self.run, self.path, self._curves = run, run / LOG, Curves(run / "events")
         self._waiting = b""
         if self.path.exists() and not self.path.read_bytes().endswith(b"\n"):
             self._write_anew(self.lines())
@@ -92,9 +93,8 @@ class RunLog:
                 self._curves.draw(line)
 
     def lines(self) -> list[dict[str, Any]]:
-        """What is in the file; a line cut short is not."""
-        text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
-        return [json.loads(line) for line in text.splitlines() if _is_whole(line)]
+        """What is in the file."""
+        return log_lines(self.run)
 
     def close(self) -> None:
         """Closes both files."""
@@ -161,9 +161,11 @@ class Curves:
         self._file.flush()
 
 
-def _is_whole(line: str) -> bool:
-    try:
-        json.loads(line)
-    except ValueError:
-        return False
-    return True
+def log_lines(run: Path) -> list[dict[str, Any]]:
+    """What a run logged; a line cut short is left out."""
+    lines: list[dict[str, Any]] = []
+    text = (run / LOG).read_text(encoding="utf-8") if (run / LOG).exists() else ""
+    for line in text.splitlines():
+        with suppress(ValueError):
+            lines.append(json.loads(line))
+    return lines

@@ -44,6 +44,7 @@ class Training:
     """Networks, optimisers and average of a run, and how they are saved and put back."""
 
     phase = "train"
+    title = "training and validation"
     score = "mean_iou"
 
     def __init__(

@@ -7,7 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float32, Shaped, UInt8
+from jaxtyping import Bool, Float32, Float64, Shaped, UInt8
+
+ROWS = 1024
+"""Moments are taken of so many rows at a time, so that no whole scene is copied as float64."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +53,15 @@ class Normalisation:
         return cls(tuple(mean.tolist()), tuple(deviation.tolist()))
 
 
-def _moments(scene: SceneArrays) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    planes = [b[scene.valid].astype(np.float64) for b in scene.bands]
-    if scene.depth is not None:
-        planes.append(scene.depth[scene.valid & np.isfinite(scene.depth)].astype(np.float64))
-    return (
-        np.array([len(p) for p in planes], dtype=np.float64),
-        np.array([p.sum() for p in planes]),
-        np.array([(p**2).sum() for p in planes]),
-    )
+def _moments(scene: SceneArrays) -> Float64[np.ndarray, "3 bands"]:
+    """How many valid pixels each band has, their sum and the sum of their squares; some rows at a time."""
+    planes = [*scene.bands, *([] if scene.depth is None else [scene.depth])]
+    found = np.zeros((3, len(planes)))
+    for first in range(0, len(scene.valid), ROWS):
+        rows = slice(first, first + ROWS)
+        for band, plane in enumerate(planes):
+            known = plane[rows][scene.valid[rows]].astype(np.float64)
+            if band >= len(scene.bands):
+                known = known[np.isfinite(known)]
+            found[:, band] += (len(known), known.sum(), (known**2).sum())
+    return found

@@ -28,8 +28,9 @@ class TileBatch(NamedTuple):
 class SceneBank:
     """Scenes as flat tensors (bytes where files have bytes, class ids in one byte) and how tiles are cut from them.
 
-    Pixels that are not valid hold every band's mean, so that networks see 0 there. Scenes that are not all in memory
-    are given as an iterable with their `outline`; `lay` lays them where they stay (`tiers` has three ways).
+    Pixels that are not valid hold every band's mean, rounded where bands are whole numbers, so that networks see
+    (nearly) 0 there. Scenes that are not all in memory are given as an iterable with their `outline`; `lay` lays them
+    where they stay (`tiers` has three ways).
     """
 
     def __init__(
@@ -67,12 +68,16 @@ class SceneBank:
             found[torch.from_numpy(mine).to(self.device)] = sample_bands(self.scenes, boxes[mine], size, int(n))
         return (found - self._mean) * self._scale
 
+    def labels(self, boxes: Boxes, size: int) -> UInt8[Tensor, "n size size"]:
+        """Class ids of these boxes, nearest, on the grid of `tiles`; 255 where they are ignored or not valid."""
+        return sample_labels(self.scenes, boxes, size)
+
     def random_tiles(self, seed: int, step: int, count: int, first: int = 0) -> TileBatch:
         """Tiles first … first + count − 1 of a step: random boxes, turned, recoloured; pure in (seed, step, index)."""
         boxes = draw_boxes(self.layout, self.settings, seed, step, first + count)[first:]
         size = self.settings.size
         bands = jittered(self.tiles(boxes, size), self.settings.jitter, self.image_bands, seed, step, first)
-        return TileBatch(bands, sample_labels(self.scenes, boxes, size))
+        return TileBatch(bands, self.labels(boxes, size))
 
 
 def _labels_of(scenes: FlatScenes, outline: Outline) -> Iterator[UInt8[np.ndarray, "_ _"]]:

@@ -125,13 +125,16 @@ def stored_bands(
     scene: SceneArrays, outline: Outline, normalisation: Normalisation
 ) -> Shaped[np.ndarray, "pixels bands"]:
     """Bands pixel by pixel; what is not valid holds every band's mean."""
-    dtype, mean = outline.dtype, normalisation.mean
-    planes = [np.where(scene.valid, b, m) for b, m in zip(scene.bands, mean, strict=False)]
+    found = np.empty((scene.valid.size, outline.bands), outline.dtype)
+    rounded = np.rint if outline.dtype.kind == "u" else np.asarray
+    for column, plane, mean in zip(found.T, scene.bands, normalisation.mean, strict=False):
+        column[:] = rounded(mean)
+        column[scene.valid.ravel()] = plane[scene.valid]
     if scene.depth is not None:
         known = scene.valid & np.isfinite(scene.depth)
-        planes.append(np.where(known, scene.depth, mean[-1]) * outline.depth_unit)
-    stacked = np.stack([p.ravel() for p in planes], axis=1)
-    return np.rint(stacked).astype(dtype) if dtype.kind == "u" else stacked.astype(dtype)
+        found[:, -1] = rounded(normalisation.mean[-1] * outline.depth_unit)
+        found[known.ravel(), -1] = rounded(scene.depth[known] * outline.depth_unit)
+    return found
 
 
 Lay = Callable[[Iterable[SceneArrays], Outline, Normalisation, torch.device], FlatScenes]

@@ -29,7 +29,7 @@ from reliefseg.tiles.settings import Wanted
 
 SHARE = 0.4
 """Of what is free, scenes take no more than this: the rest is for learning."""
-FORMAT = 1
+FORMAT = 2
 """Counted up when the same key would no longer mean the same bytes."""
 BANDS, LABELS, OUTLINE = "bands", "labels", "outline.json"
 """Files of a bank on the disk: bare pixels without a header, and how they lie."""
@@ -100,7 +100,7 @@ def on_disk(folder: Path, role: str, key: str) -> Lay:
             for other in (*folder.glob(f"{role}-*"), *folder.glob(f".{role}-*.partial")):
                 if other != final:
                     shutil.rmtree(other)
-        return _mapped(final, outline, device)
+            return _mapped(final, outline, device)  # from now on it may be removed: what is mapped stays
 
     return lay
 

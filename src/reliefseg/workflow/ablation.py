@@ -24,7 +24,15 @@ from reliefseg.workflow.ablation_factors import (
     factors_of,
     one_at_a_time,
 )
-from reliefseg.workflow.ablation_runs import Job, Metrics, classes_not_shown, finish, learning_seconds, surroundings
+from reliefseg.workflow.ablation_runs import (
+    Job,
+    Metrics,
+    classes_not_shown,
+    finish,
+    learning_seconds,
+    notes_on_picking,
+    surroundings,
+)
 from reliefseg.workflow.evaluating import refuse_unscored
 from reliefseg.workflow.preparing import with_depth_resolved
 from reliefseg.workflow.saying import SILENT, Sayer
@@ -123,11 +131,7 @@ def _seconds(out: Path, way: str, ablation: Ablation) -> list[float]:
 
 def _told(dataset: Dataset, settings: Settings, ablation: Ablation, runs: Runs) -> dict[str, Any]:
     metrics = next(iter(runs.values()))[0]
-    notes = notes_on_evidence(metrics, len(ablation.seeds))
-    if ablation.split == "validation" and settings.train.validations > 1:
-        notes.append(
-            "Each run's checkpoint was picked on these very scenes: scores are a little high, in all rows alike."
-        )
+    notes = notes_on_evidence(metrics, len(ablation.seeds)) + notes_on_picking(settings, ablation.split)
     return {
         **surroundings(dataset, ablation.split, ablation.seeds, metrics),
         "settings": settings.model_dump(mode="json"),

@@ -66,8 +66,8 @@ def factors_of(dataset: Dataset, settings: Settings) -> dict[str, Factor]:
         Factor("adversarial", "adversarial training", _switch({"train.loss.adversarial": 0.0})),
         Factor("sides", "supervised side outputs", _switch({"train.loss.sides": 0.0})),
         Factor("boxes", "random boxes", _box_levels()),
-        Factor("network", "U²-Net", (Level("plain U-Net", _plain(settings)), Level("U²-Net", {}))),
         Factor("init", "start from the depth network's weights", _init_levels(settings)),
+        Factor("network", "U²-Net", (Level("plain U-Net", _plain(settings)), Level("U²-Net", {}))),
     )
     impossible = set() if dataset.split("tile_labelled") else USE_TILE_LABELS
     open_to_choice = [f for f in factors if len(_distinct(f, settings)) > 1 and f.key not in impossible]
@@ -163,14 +163,19 @@ def one_at_a_time(factors: Sequence[Factor], settings: Settings) -> list[Questio
 
 
 def full_grid(factors: Sequence[Factor], settings: Settings) -> list[Question]:
-    """All levels of each factor against each other, in all surroundings that the other factors make."""
+    """All levels of each factor against each other, in all surroundings that the other factors make.
+
+    Surroundings in which two levels are the same (a plain U-Net cannot start from the depth network) say nothing.
+    """
     levels = [_distinct(factor, settings) for factor in factors]
     ways = dict(_grid(factors, levels, settings))
     questions = []
     for i, factor in enumerate(factors):
         for plainer, richer in combinations(range(len(levels[i])), 2):
             pairs = tuple(
-                (ways[(*place[:i], richer, *place[i + 1 :])], way) for place, way in ways.items() if place[i] == plainer
+                (other, way)
+                for place, way in ways.items()
+                if place[i] == plainer and (other := ways[(*place[:i], richer, *place[i + 1 :])]) != way
             )
             questions.append(Question(factor, levels[i][richer], levels[i][plainer], pairs))
     return questions
@@ -179,11 +184,13 @@ def full_grid(factors: Sequence[Factor], settings: Settings) -> list[Question]:
 def _grid(
     factors: Sequence[Factor], levels: Sequence[Sequence[Level]], settings: Settings
 ) -> Iterator[tuple[tuple[int, ...], Way]]:
+    found: dict[str, Way] = {}
     for place in product(*(range(len(one)) for one in levels)):
         at = [(f, one[k]) for f, one, k in zip(factors, levels, place, strict=True)]
         names = [_slug(f, level) for f, level in at if level in _others(f, settings)]
         change = {key: value for _, level in at for key, value in level.change.items()}
-        yield place, Way("+".join(names) or RECOMMENDED, changed(settings, change))
+        way = Way("+".join(names) or RECOMMENDED, changed(settings, change))
+        yield place, found.setdefault(way.settings.model_dump_json(), way)
 
 
 def _distinct(factor: Factor, settings: Settings) -> list[Level]:

@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from reliefseg.config import Settings
+from reliefseg.learning import Training
+from reliefseg.learning.pretraining import Pretraining
+from reliefseg.learning.run_folder import log_lines
 from reliefseg.raster import Dataset
 from reliefseg.raster.files import write_json
 from reliefseg.workflow.evaluating import measure
-from reliefseg.workflow.saying import Sayer, Tick, in_words
+from reliefseg.workflow.saying import Sayer, Silent, Tick, in_words
 from reliefseg.workflow.training import train
 
-LEARNING = ("pretraining", "training and validation")
+LEARNING = (Pretraining.title, Training.title)
 """Parts of a run's time that count where runs are held against each other at equal time."""
 PARTS = 1000
 """Progress is told in so many parts a run."""
@@ -63,7 +66,8 @@ class Job:
             return "new"
         if _read(self.folder / _ASKED) != self.asked:
             return "other"
-        return "done" if self.metrics_file.exists() else "begun"
+        scored = (_read(self.metrics_file) or {}).get("scenes")
+        return "done" if scored == list(self.dataset.splits[self.split]) else "begun"
 
 
 def finish(jobs: Sequence[Job], say: Sayer) -> dict[str, Metrics]:
@@ -96,8 +100,7 @@ def _do(job: Job, say: Sayer, within: Sayer) -> None:
 
 def learning_seconds(folder: Path) -> dict[str, float]:
     """How long the parts of learning took a finished run."""
-    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
-    timings = [line for line in lines if line["event"] == "timing"]
+    timings = [line for line in log_lines(folder) if line["event"] == "timing"]
     return {part: sum(one["seconds"] for one in timings if one["part"] == part) for part in LEARNING}
 
 
@@ -114,6 +117,10 @@ class _Within:
     tick: Tick
     number: int
     runs: int
+
+    def __reduce__(self) -> tuple[type[Silent], tuple[()]]:
+        """Another process, which has no bar to move, says nothing."""
+        return Silent, ()
 
     def note(self, text: str) -> None:
         """Stays with the run."""
@@ -132,6 +139,14 @@ def _read(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+
+
+def notes_on_picking(settings: Settings, split: str) -> list[str]:
+    """Said where the scenes that score also chose among the states of a run."""
+    picks = settings.train.validations > 1 or (settings.pretrain.steps > 0 and settings.pretrain.validations > 1)
+    if split != "validation" or settings.validation.blocks or not picks:
+        return []
+    return ["Each run's checkpoint was picked on these very scenes: scores are a little high, in all rows alike."]
 
 
 def surroundings(dataset: Dataset, split: str, seeds: Sequence[int], metrics: Metrics) -> dict[str, Any]:

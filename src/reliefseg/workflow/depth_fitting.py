@@ -40,7 +40,7 @@ from reliefseg.raster.files import write_text
 from reliefseg.workflow.preparing import TRAINING_SPLITS
 from reliefseg.workflow.saying import SILENT, Sayer, Tick
 
-PHASE = "fit"
+PHASE, SETTINGS = "fit", "settings.json"
 BANDS = ("nir", "red", "green", "blue")
 TRIPLES = ((1, 2, 3), (0, 1, 2))
 """Generated scenes are shown in true and in false colours."""
@@ -108,6 +108,7 @@ def fit_depth(
         use_processor(settings.threads)
         training = fitting_scenes(settings, dataset, say)
         unseen = held_out_scenes(settings, dataset, say)
+        write_text(work / SETTINGS, settings.model_dump_json(indent=1) + "\n")
         log = RunLog(work)
         try:
             fitting = _Fitting(out, work, settings, training, unseen, log)
@@ -169,7 +170,13 @@ def _pieces(scenes: Sequence[Scene], settings: FitSettings, say: Sayer) -> list[
             metres = np.where(scene.read_valid(window), scene.read_heights(window), np.nan).astype(np.float16)
             pieces.append(FittingScene(np.ascontiguousarray(bands), metres, float(scene.grid.gsd or 0), ((0, 1, 2),)))
             tick(done + 1, len(order))
-    return pieces
+    known = [piece for piece in pieces if np.isfinite(piece.metres).any()]
+    if not known:
+        raise InputError(
+            f"scene {scene.name}: no pixel has a height, in the part that is looked at; name files that have some"
+            for scene in scenes
+        )
+    return known
 
 
 def _windows(scene: Scene) -> list[Window]:
@@ -179,15 +186,14 @@ def _windows(scene: Scene) -> list[Window]:
 
 
 def _settings_of(work: Path, settings: FitSettings, *, resume: bool) -> FitSettings:
-    """Settings of this training, written into its folder, or read from it to resume."""
-    file = work / "settings.json"
+    """Settings of this training, or those in its folder to resume."""
+    file = work / SETTINGS
     if resume:
         if not file.exists():
             raise InputError(f"{work}: nothing to resume; start without --resume")
         return FitSettings.model_validate_json(file.read_text(encoding="utf-8"))
     if file.exists():
         raise InputError(f"{work}: holds a training already; go on with --resume, or write to another file")
-    write_text(file, settings.model_dump_json(indent=1) + "\n")
     return settings
 
 
@@ -222,10 +228,10 @@ class _Fitting:
             restore_optimiser(self.optimiser, "optimiser", found.tensors)
             self.step, self.seconds = found.step, found.values["seconds"]
             self.best = HeightScores(*found.values["best"])
-            self.log.cut_back(PHASE, found.step)
         elif start is not None:
             self.network.load_state_dict(load_heights(start)[0].state_dict())
             self.averaged = AveragedNetwork(self.network, AVERAGE)
+        self.log.cut_back(PHASE, self.step)
 
     def run(self, tick: Tick, say: Sayer) -> HeightScores:
         """Steps until steps or minutes are used up; scores and keeps what is best on the way."""
@@ -271,7 +277,7 @@ class _Fitting:
         """Scores the averaged network on scenes it never saw, keeps it where it is best, and saves a checkpoint."""
         scores = score_heights(self.averaged.network, self.unseen, self.settings.tile)
         self.log.write(PHASE, "score", step=self.step, **scores._asdict())
-        say.note(f"step {self.step:,}: correlation {scores.correlation:.3f}, AUC above 2.5 m {scores.auc:.3f}")
+        say.note(f"step {self.step:,}: {scores.in_words()}")
         if scores.correlation > self.best.correlation:
             self.best = scores
             save_heights(self.out, self.averaged.network, self._card())
@@ -284,7 +290,8 @@ class _Fitting:
         save_checkpoint(self.work / "checkpoints", Checkpoint(PHASE, self.step, tensors, values))
 
     def _card(self) -> HeightCard:
-        made = {"step": self.step, "seconds": round(self.seconds), "seed": self.settings.seed, **self.best._asdict()}
+        figures = {name: value for name, value in self.best._asdict().items() if value is not None}
+        made = {"step": self.step, "seconds": round(self.seconds), "seed": self.settings.seed, **figures}
         return HeightCard(range_m=self.range_m, window=self.settings.tile, trained=made)
 
 

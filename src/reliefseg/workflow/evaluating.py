@@ -18,10 +18,11 @@ from reliefseg.evaluation.pictures import PanelTile, class_panels, photograph, s
 from reliefseg.export import ModelSpec
 from reliefseg.inference import ScenePredictor
 from reliefseg.learning import RunLog, held
+from reliefseg.learning.run_folder import log_lines
 from reliefseg.raster import IGNORE_INDEX, ClassTable, Dataset, Scene
 from reliefseg.raster.files import write_json
 from reliefseg.tiles import SceneArrays
-from reliefseg.workflow.models import load_model
+from reliefseg.workflow.models import Model, load_model
 from reliefseg.workflow.preparing import depth_rasters
 from reliefseg.workflow.saying import SILENT, Sayer
 
@@ -57,8 +58,9 @@ def measure(run: Path, dataset: Dataset, split: str, *, say: Sayer = SILENT) -> 
 def _evaluated(run: Path, dataset: Dataset, split: str, show: Show, say: Sayer) -> dict[str, Any]:
     scenes = labelled_scenes(dataset, split)
     with held(run):
-        model = load_model(run)
+        model = _as_trained(run)
         refuse_other_data(model.spec, dataset)
+        effort = _effort(run)
         depth = depth_rasters(scenes, model.predictor.spec.depth, dataset.cache, say)
         folder = run / "evaluation" / split
         began = time.monotonic()
@@ -71,13 +73,24 @@ def _evaluated(run: Path, dataset: Dataset, split: str, show: Show, say: Sayer) 
         seconds = time.monotonic() - began
         readings = _readings(folder) + 1
         calibration = calibration_figures(reliability, model.spec.temperature)
-        metrics = {**tally.to_metrics(), "calibration": calibration, **_effort(run)}
+        metrics = {**tally.to_metrics(), "calibration": calibration, **effort}
         metrics |= {"split": split, "readings": readings}
         write_json(folder / "metrics.json", metrics)
         log = RunLog(run)
         log.write("run", "timing", part=f"evaluation on {split}", seconds=round(seconds, 2))
         log.close()
     return metrics
+
+
+def _as_trained(run: Path) -> Model:
+    """The run's model on the device and in the precision it learnt with, as far as this machine has them."""
+    file = run / "config.toml"
+    settings = read_settings(file) if file.exists() else Settings()
+    return load_model(
+        run,
+        "cpu" if settings.device == "cpu" else "auto",
+        "float32" if settings.precision == "float32" else "auto",
+    )
 
 
 def labelled_scenes(dataset: Dataset, split: str) -> Sequence[Scene]:
@@ -143,7 +156,7 @@ def _effort(run: Path) -> dict[str, Any]:
     settings: Settings = read_settings(run / "config.toml")
     data = json.loads((run / "data.json").read_text(encoding="utf-8"))
     environment = json.loads((run / "environment.json").read_text(encoding="utf-8"))
-    lines = [json.loads(x) for x in (run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    lines = log_lines(run)
     seconds = sum(x["seconds"] for x in lines if x["event"] == "timing" and not x["part"].startswith("evaluation"))
     pretraining = settings.pretrain.steps if data["tile_labels"] else 0
     lessons = settings.train.lessons.batch * settings.train.accumulate if data["tile_labels"] else 0

@@ -13,12 +13,13 @@ from reliefseg.config import Settings
 from reliefseg.errors import InputError
 from reliefseg.evaluation.ablation_page import LABEL_KINDS, write_labels_page
 from reliefseg.evaluation.comparison import FIGURES
+from reliefseg.evaluation.confusion import mean_of
 from reliefseg.evaluation.label_efficiency import worth
 from reliefseg.evaluation.verdicts import answered, notes_on_evidence
 from reliefseg.learning import held
 from reliefseg.raster import Dataset
 from reliefseg.raster.files import write_json
-from reliefseg.workflow.ablation_runs import Job, Metrics, classes_not_shown, finish, surroundings
+from reliefseg.workflow.ablation_runs import Job, Metrics, classes_not_shown, finish, notes_on_picking, surroundings
 from reliefseg.workflow.evaluating import refuse_unscored
 from reliefseg.workflow.preparing import with_depth_resolved
 from reliefseg.workflow.saying import SILENT, Sayer
@@ -58,7 +59,7 @@ def label_curve(
         metrics = finish([job for seed in zip(*jobs.values(), strict=True) for job in seed], say)
         runs = {place: [metrics[job.name] for job in one] for place, one in jobs.items()}
         folders = {n: jobs[n, ALONE][0].folder for n in numbers}
-        found = _told(dataset, asked, runs, folders)
+        found = _told(dataset, settings, asked, runs, folders)
         write_json(out / "labels.json", found)
         write_labels_page(out / "labels.html", found)
     return found
@@ -89,7 +90,7 @@ def _variants(dataset: Dataset, pool: Sequence[str], n: int, settings: Settings)
     splits["pixel_labelled"] = tuple(sorted(pool[:n]))
     left = tuple(name for name in dataset.splits.get("tile_labelled", ()) if name not in pool[:n])
     found = {ALONE: replace(dataset, splits=splits)}
-    if left and settings.pretrain.steps:
+    if left and settings.uses_tile_labels:
         found[BOTH] = replace(dataset, splits={**splits, "tile_labelled": left})
     return found
 
@@ -101,12 +102,13 @@ def _job(out: Path, n: int, kind: str, dataset: Dataset, settings: Settings, see
 
 def _told(
     dataset: Dataset,
+    settings: Settings,
     asked: LabelCurve,
     runs: Mapping[tuple[int, str], list[Metrics]],
     folders: Mapping[int, Path],
 ) -> dict[str, Any]:
     numbers = [n for n, kind in runs if kind == ALONE]
-    curve = {n: _mean([one["mean_iou"] for one in runs[n, ALONE]]) for n in numbers}
+    curve = {n: mean_of([one["mean_iou"] for one in runs[n, ALONE]]) for n in numbers}
     both = [n for n in numbers if (n, BOTH) in runs]
     answers = answered([[(runs[n, BOTH], runs[n, ALONE])] for n in both])
     gains = dict(zip(both, answers, strict=True))
@@ -126,19 +128,14 @@ def _told(
             }
             for n in numbers
         ],
-        "notes": notes_on_evidence(some, len(asked.seeds)),
+        "notes": notes_on_evidence(some, len(asked.seeds)) + notes_on_picking(settings, asked.split),
     }
 
 
 def _worth(curve: Mapping[int, float], n: int, runs: Sequence[Metrics]) -> str | None:
-    score = _mean([one["mean_iou"] for one in runs])
+    score = mean_of([one["mean_iou"] for one in runs])
     return None if score is None or not curve else worth(curve, n, score)
 
 
 def _scores(runs: Sequence[Metrics]) -> dict[str, list[float | None]]:
     return {figure: [one[figure] for one in runs] for figure in FIGURES}
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    defined = [value for value in values if value is not None]
-    return sum(defined) / len(defined) if defined else None

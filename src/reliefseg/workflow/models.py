@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +16,7 @@ from reliefseg.errors import InputError
 from reliefseg.export import ModelSpec, bundle_hash, load_bundle
 from reliefseg.export.bundle import bundle_folder
 from reliefseg.export.int8 import Int8Network, load_int8
-from reliefseg.hardware import pick_device, pick_precision, use_processor
+from reliefseg.hardware import Precision, pick_device, pick_precision, use_processor
 from reliefseg.inference import ScenePredictor
 from reliefseg.inference.choosing import EngineMaker
 from reliefseg.inference.plan import Plan
@@ -53,6 +54,11 @@ class Model:
     def classes(self) -> ClassTable:
         """The classes, in the order of the ids that `predict` returns."""
         return self.spec.class_table
+
+    @property
+    def validation_hash(self) -> str:
+        """Of what intervals of areas rest on."""
+        return hashlib.sha256(b"".join(matrix.tobytes() for matrix in self.validation)).hexdigest()[:16]
 
     @cached_property
     def engines(self) -> EngineMaker:
@@ -113,13 +119,14 @@ class Model:
 
 
 def load_model(
-    path: Path | str, device: str = "auto", *, batch: int = 4, threads: int = 0, cache: Path | None = None
-) -> Model:
+    path: Path | str, device: str = "auto", precision: Precision = "auto", *, threads: int = 0,
+    cache: Path | None = None,
+) -> Model:  # fmt: skip
     """The model in a run folder or bundle, ready to predict; InputError where there is none or it is damaged."""
     spec, network = load_bundle(Path(path))
     chosen = pick_device(device)
     use_processor(threads)
-    predictor = ScenePredictor(spec, network, chosen, batch=batch, precision=pick_precision("auto", chosen))
+    predictor = ScenePredictor(spec, network, chosen, precision=pick_precision(precision, chosen))
     known = bundle_hash(Path(path))
     return Model(predictor, known, cache, _validation(Path(path)), load_int8(bundle_folder(Path(path)), known))
 

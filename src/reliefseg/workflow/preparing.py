@@ -189,21 +189,21 @@ def _tile_banks(
 ) -> tuple[LabelledTiles | None, LabelledTiles | None]:
     """Tile-labelled windows to learn from, and held-out ones: of validation scenes, else of every fifth scene."""
     settings = banks.settings
-    used = settings.pretrain.steps or settings.train.lessons.batch
-    tiles = dataset.tile_labels() if used else []
+    tiles = dataset.tile_labels() if settings.uses_tile_labels else []
     if not tiles:
         return None, None
     validation = [] if settings.validation.blocks else dataset.split("validation")
-    held = dataset.tile_labels_of([s for s in validation if s.has_labels])
-    if not held:
+    held = dataset.tile_labels_of([s for s in validation if s.has_labels]) if settings.pretrain.steps else []
+    if settings.pretrain.steps and not held:
         names = sorted({t.scene for t in tiles})
         fifth = set(names[4::5])
         held = [t for t in tiles if t.scene in fifth]
         tiles = [t for t in tiles if t.scene not in fifth]
 
     def bare(scene: Scene) -> SceneArrays:
+        """Without its labels: a bank keeps them where the scene has pixels (0) apart from where it has none."""
         arrays = read(scene)
-        return replace(arrays, labels=np.full_like(arrays.labels, IGNORE_INDEX))
+        return replace(arrays, labels=np.zeros_like(arrays.labels))
 
     def bank_of(role: str, labels: Sequence[TileLabel]) -> LabelledTiles | None:
         if not labels:
@@ -223,14 +223,15 @@ def _split_off(read: SceneReader, margin: float, classes: int, part: int, scene:
 def split_off_block(arrays: SceneArrays, margin: float, classes: int) -> tuple[SceneArrays, SceneArrays]:
     """One quarter of a scene kept for validation, and the rest for training.
 
-    The quarter is the one whose class shares are nearest the whole scene's; labels within `margin` pixels of it are
-    used by neither.
+    The quarter is the one, of those with labels, whose class shares are nearest the whole scene's; labels within
+    `margin` pixels of it are used by neither.
     """
     height, width = arrays.labels.shape
     half_h, half_w = height // 2, width // 2
     quarters = [Window(r, c, half_h, half_w) for r in (0, height - half_h) for c in (0, width - half_w)]
     whole = _class_shares(arrays.labels, classes)
-    distances = [np.abs(_class_shares(arrays.labels[q.slices], classes) - whole).sum() for q in quarters]
+    shares = [_class_shares(arrays.labels[q.slices], classes) for q in quarters]
+    distances = [np.abs(one - whole).sum() if one.any() else np.inf for one in shares]
     block = quarters[int(np.argmin(distances))]
     near = block.expanded(int(np.ceil(margin))).clipped(height, width)
     kept = arrays.labels.copy()

@@ -44,7 +44,7 @@ def quantise(run: Path, dataset: Dataset, *, say: Sayer = SILENT) -> Int8Cost:
         model = load_model(run)
         refuse_other_data(model.spec, dataset)
         training = [*dataset.split("pixel_labelled"), *dataset.split("tile_labelled")]
-        some, scenes = training[:: max(1, len(training) // WINDOWS)][:WINDOWS], dataset.split("validation")
+        some, scenes = _spread(training), dataset.split("validation")
         depth = depth_rasters([*some, *scenes], model.spec.depth, dataset.cache, say)
         windows = _windows(model, some, depth)
         if not windows:
@@ -61,6 +61,12 @@ def quantise(run: Path, dataset: Dataset, *, say: Sayer = SILENT) -> Int8Cost:
         )  # fmt: skip
         save_int8(bundle_folder(run), Int8Network(onnx, cost))
     return cost
+
+
+def _spread(scenes: Sequence[Scene]) -> list[Scene]:
+    """At most `WINDOWS` of them, evenly chosen."""
+    count = min(WINDOWS, len(scenes))
+    return [scenes[i * len(scenes) // count] for i in range(count)]
 
 
 def _windows(model: Model, scenes: Sequence[Scene], depth: Depth) -> list[Float32[np.ndarray, "bands window window"]]:

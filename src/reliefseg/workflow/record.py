@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import platform
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from reliefseg.config import Settings
+from reliefseg.errors import InputError
 from reliefseg.hardware import describe
 from reliefseg.raster import Dataset, color_text
 from reliefseg.tiles.tiers import PLACES
@@ -79,6 +83,32 @@ def data_summary(dataset: Dataset, prepared: Preparation, tiles: int) -> dict[st
         "splits": splits,
         "tile_labels": tiles,
         "labelled_megapixels": int(counts.sum()) / 1e6,
-        "warnings": [],
-        "notes": [],
+        "mean": list(prepared.spec.mean),
+        "std": list(prepared.spec.std),
     }
+
+
+def refuse_changed(then: Mapping[str, Any], now: Mapping[str, Any], run: Path) -> None:
+    """InputError where a run was begun on other data than it would go on with; the test split may change."""
+    other = [
+        f"{key}: {_short(old)} then, {_short(new)} now"
+        for key in then.keys() & now.keys()
+        for old, new in [(_learnt_from(then.get(key)), _learnt_from(now[key]))]
+        if old != new
+    ]
+    if other:
+        raise InputError(
+            f"run folder {run}: was begun on other data ({'; '.join(other)}); put the data back as it was, or begin "
+            "another run"
+        )
+
+
+def _learnt_from(value: Any) -> Any:
+    """As JSON has it; of splits those that a run reads."""
+    read = {k: v for k, v in value.items() if k != "test"} if isinstance(value, dict) else value
+    return json.loads(json.dumps(read))
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 80 else f"{text[:77]}..."

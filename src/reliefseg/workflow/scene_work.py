@@ -53,6 +53,8 @@ class SceneWork:
     source: FileSource
     folder: WorkFolder
     wanted: Wanted
+    validation: str
+    """Of the validation scenes that intervals of areas rest on."""
 
     @cached_property
     def layout(self) -> Layout:
@@ -62,7 +64,7 @@ class SceneWork:
     @property
     def made_by(self) -> dict[str, Any]:
         """What equal results are made by."""
-        return {"key": self.folder.recipe.key, "wanted": asdict(self.wanted)}
+        return {"key": self.folder.recipe.key, "wanted": asdict(self.wanted), "validation": self.validation}
 
     @property
     def megapixels(self) -> float:
@@ -85,7 +87,7 @@ def prepared(model: Model, scene: Scene, out: Path, wanted: Wanted, engine: Engi
     int8 = model.engines.int8_network().cost.network if engine == INT8 else ""
     recipe = Recipe(model.hash, source_hash(scene, depth), asdict(plan), engine, int8)
     source = FileSource(scene, model.spec.bands, depth)
-    return SceneWork(scene, plan, source, WorkFolder(out, scene.name, recipe), wanted)
+    return SceneWork(scene, plan, source, WorkFolder(out, scene.name, recipe), wanted, model.validation_hash)
 
 
 def predict_scene(model: Model, work: SceneWork, shard: Shard, where: Where, say: Sayer) -> dict[str, Any]:

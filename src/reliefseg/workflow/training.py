@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,17 +21,17 @@ from reliefseg.export import ModelSpec, save_bundle, write_tensors
 from reliefseg.hardware import describe, pick_device, pick_precision, use_processor
 from reliefseg.learning import Hooks, Log, NoLog, RunLog, Training, held, seconds_per_step
 from reliefseg.learning.processes import Processes, agreed, gather, refuse_uneven, start
-from reliefseg.learning.run_folder import unless_full
+from reliefseg.learning.run_folder import LOG, unless_full
 from reliefseg.networks import Generator, PackedU2Net, U2Net, build_generator, load_official, load_relief
 from reliefseg.raster import Dataset
 from reliefseg.raster.files import whole_file, write_json, write_text
 from reliefseg.workflow.calibrating import calibrated
 from reliefseg.workflow.preparing import Preparation, make_training_depth, prepare
-from reliefseg.workflow.record import data_summary, environment, notes_on
+from reliefseg.workflow.record import data_summary, environment, notes_on, refuse_changed
 from reliefseg.workflow.saying import SILENT, Sayer, in_words, timed
 from reliefseg.workflow.validating import panel_maker, validator
 
-ENCODER = "encoder.safetensors"
+ENCODER, CHECKPOINTS, DATA = "encoder.safetensors", "checkpoints", "data.json"
 
 
 def train(dataset: Dataset, run: Path, settings: Settings, *, resume: bool = False, say: Sayer = SILENT) -> Path:
@@ -121,8 +122,11 @@ def _begun(run: Path) -> Settings:
 
 
 def _refuse_begun(run: Path) -> None:
-    if (run / "config.toml").exists():
+    """InputError where something was learnt already; what a start that was refused has left is forgotten."""
+    if any((run / CHECKPOINTS).glob("*")) or any((run / name).exists() for name in (ENCODER, "model")):
         raise InputError(f"run folder {run}: holds a run already; go on with --resume, or choose another with -o")
+    for name in (DATA, LOG):
+        (run / name).unlink(missing_ok=True)
 
 
 def _settled(run: Path, settings: Settings, *, resume: bool) -> tuple[Settings, Processes]:
@@ -168,10 +172,13 @@ def _prepared(dataset: Dataset, run: Path, settings: Settings, fabric: Fabric, l
 
 
 def _write_down(dataset: Dataset, prepared: Preparation, run: Path, fabric: Fabric, log: Log, say: Sayer) -> None:
+    tiles = 0 if prepared.tiles is None else len(prepared.tiles)
+    summary = data_summary(dataset, prepared, tiles)
+    if (run / DATA).exists():
+        refuse_changed(json.loads((run / DATA).read_text(encoding="utf-8")), summary, run)
     write_text(run / "config.toml", to_toml(prepared.settings))
     write_json(run / "environment.json", environment(fabric.device, prepared.settings, fabric.world_size))
-    tiles = 0 if prepared.tiles is None else len(prepared.tiles)
-    write_json(run / "data.json", data_summary(dataset, prepared, tiles))
+    write_json(run / DATA, summary)
     for text in notes_on(dataset, prepared, tiles):
         _told(log, say)(text)
 
@@ -200,9 +207,9 @@ def _pretrained(prepared: Preparation, run: Path, fabric: Fabric, log: Log, say:
     if agreed(fabric, (run / ENCODER).exists):
         generator.load_state_dict(load_file(run / ENCODER))
         return generator
-    with timed(_timings(log), "pretraining"), say.progress("pretraining on tile labels") as tick:
+    with say.progress("pretraining on tile labels") as tick:
         learning.pretrain(
-            generator, prepared.tiles, prepared.held_out, settings.pretrain, fabric, run / "checkpoints", log,
+            generator, prepared.tiles, prepared.held_out, settings.pretrain, fabric, run / CHECKPOINTS, log,
             settings.seed, spec.class_table.names, Hooks(progress=tick, tell=_told(log, say)),
             settings.train.checkpoint_minutes,
         )  # fmt: skip
@@ -240,11 +247,11 @@ def _trained(prepared: Preparation, generator: Generator, run: Path, fabric: Fab
         f"training: {settings.train.steps:,} steps, about {in_words(seconds)} on {describe(fabric.device)}, "
         "validation not counted"
     )
-    with timed(_timings(log), "training and validation"), say.progress("training") as tick:
+    with say.progress("training") as tick:
         hooks = Hooks(progress=tick, tell=_told(log, say))
         if prepared.validation:
             hooks = Hooks(validator(prepared, fabric), _shower(prepared, run, fabric, hooks.tell), tick, hooks.tell)
-        network = learning.train(training, prepared.pixels, run / "checkpoints", log, seed, hooks)
+        network = learning.train(training, prepared.pixels, run / CHECKPOINTS, log, seed, hooks)
     if training.best.step is not None:
         log.note(
             f"The model is the averaged network after step {training.best.step:,}, which has the best mean IoU "

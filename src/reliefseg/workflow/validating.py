@@ -46,7 +46,6 @@ def predictor_of(prepared: Preparation, network: Generator) -> ScenePredictor:
         prepared.spec,
         network,
         device,
-        batch=settings.prediction.batch,
         precision=pick_precision(settings.precision, device),
     )
 
