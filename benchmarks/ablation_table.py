@@ -19,6 +19,8 @@ def scores(folder, split):
 
 
 def cell(values):
+    if None in values:
+        return "–"
     mean, low, high = (100 * f for f in (sum(values) / len(values), min(values), max(values)))
     return f"{mean:.1f} ({low:.1f}–{high:.1f})" if len(values) > 1 else f"{mean:.1f}"
 
@@ -31,7 +33,9 @@ def main():
     asked = parser.parse_args()
     ways = asked.ways or sorted(p.name for p in (asked.out / "runs").iterdir())
     table = {way: scores(asked.out / "runs" / way, asked.split) for way in ways}
-    names = next(list(found) for found in table.values() if found)
+    names = next((list(found) for found in table.values() if found), None)
+    if names is None:
+        raise SystemExit(f"{asked.out}: no finished run of these ways was scored on {asked.split}")
     print(f"| | {' | '.join(names)} | seeds |")
     print("|---" * (len(names) + 2) + "|")
     for way, found in table.items():

@@ -54,14 +54,14 @@ def practice_rate(model, plan):
     x = torch.randn(4, model.spec.inputs, PRACTICE_WINDOW, PRACTICE_WINDOW)
     with torch.inference_mode():
         each = seconds_of(lambda: model.predictor.network.fused(x).softmax(dim=1), 4) / len(x)
-    count = np.prod([-(-2 * side // PRACTICE_WINDOW) for side in (plan.rows, plan.cols)])
+    count = np.prod([max(1, -(-2 * side // PRACTICE_WINDOW) - 1) for side in (plan.rows, plan.cols)])
     return megapixels(plan) / (each * count)
 
 
 def bare_rate(engine, plan, bands, calls=20):
     """Megapixels of the scene a second that the engine alone would do, by as many threads as it wants."""
     batch = np.random.default_rng(0).normal(size=(plan.batch, bands, plan.window, plan.window)).astype(np.float32)
-    workers = engine.workers  # asked before each has one thread
+    workers = engine.workers
     with one_thread_each(), ThreadPoolExecutor(workers) as pool:
         each = pool.map(lambda _: seconds_of(lambda: engine(batch), calls), range(workers))
         windows_a_second = sum(plan.batch / seconds for seconds in each)
@@ -114,8 +114,9 @@ def speed(folder, engines, side):
 
 
 def accuracy(run, dataset):
-    model, scenes = load_model(run), load_dataset(dataset).split("validation")
-    depth = make_depth(scenes, model.spec.depth, model.cache_for(scenes[0]))
+    model, data = load_model(run), load_dataset(dataset)
+    scenes = data.split("validation")
+    depth = make_depth(scenes, model.spec.depth, data.cache)
     arrays = [model.predictor.read(scene, depth.get(scene.name), with_labels=True) for scene in scenes]
     print(f"mean IoU of {len(scenes)} validation scenes, windows of {model.spec.window}: "
           f"{mean_iou(model.predictor, arrays):.4f}", flush=True)  # fmt: skip

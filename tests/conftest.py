@@ -3,11 +3,14 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 from jaxtyping import install_import_hook
 
 install_import_hook("reliefseg", "shape_checks.check")
+hypothesis.settings.register_profile("untimed", deadline=None)  # machines are slow at times; tests are not benchmarks
+hypothesis.settings.load_profile("untimed")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

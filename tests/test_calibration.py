@@ -83,6 +83,10 @@ def test_the_temperature_that_labels_were_drawn_with_is_found(temperature):
     assert best_temperature(log_losses(probabilities, labels)) == pytest.approx(temperature, rel=0.05)
 
 
+def test_of_one_class_no_temperature_is_fitted():
+    assert best_temperature(np.zeros(len(TEMPERATURES))) == 1
+
+
 def test_losses_are_those_of_the_softmax_of_logits_over_the_temperature():
     logits = np.random.default_rng(1).normal(size=(4, 200))
     labels = np.random.default_rng(2).integers(0, 4, 200).astype(np.uint8)

@@ -43,6 +43,17 @@ def test_wrong_settings_are_named(assignment, message):
         load_settings("debug", None, [assignment])
 
 
+def test_none_is_a_word_where_a_setting_knows_it():
+    assert load_settings("debug", None, ["depth.source=none"]).depth.source == "none"
+    assert load_settings("debug", None, ["tiles.box=none"]).tiles.box is None
+
+
+def test_a_file_from_an_editor_that_marks_utf8(tmp_path):
+    file = tmp_path / "s.toml"
+    file.write_text("\ufeffseed = 7\n", encoding="utf-8")
+    assert load_settings("debug", file, []).seed == 7
+
+
 def test_a_batch_that_cannot_be_normalised_is_refused():
     alone = ["train.batch=1", "tiles.size=32"]
     with pytest.raises(InputError, match=r"batch norm cannot normalise; take train.batch = 2 or larger tiles"):

@@ -309,14 +309,14 @@ def all_of(plan: Plan) -> Window:
 
 
 @given(plans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_weights_sum_to_one_everywhere(plan):
     ones = [np.ones((plan.window, plan.window), np.float32)] * len(plan)
     np.testing.assert_allclose(Mosaic.as_they_are(plan, ones).read(all_of(plan)), 1, atol=1e-5)
 
 
 @given(plans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_neighbours_overlap_and_windows_stay_inside(plan):
     for starts, extent in ((plan.rows, plan.height), (plan.cols, plan.width)):
         assert all(later - earlier <= plan.window - plan.overlap for earlier, later in pairwise(starts))
@@ -359,7 +359,7 @@ def everywhere(window: Window) -> np.ndarray:
 
 
 @given(plans(smallest_window=16, smallest_overlap=4, smallest_scene=16), st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_any_part_of_an_identity_mosaic_is_that_part_of_the_source(plan, data):
     heights = field(plan.height, plan.width)
     row, col = data.draw(st.integers(0, plan.height - 1)), data.draw(st.integers(0, plan.width - 1))
@@ -400,7 +400,7 @@ LAYOUTS = st.tuples(st.integers(100, 220), st.integers(100, 220), st.integers(40
 
 
 @given(LAYOUTS, st.integers(0, 10_000))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_any_scales_and_shifts_of_windows_are_undone(layout, seed):
     plan, rng = Plan(*layout), np.random.default_rng(seed)
     heights = field(plan.height, plan.width)
@@ -412,7 +412,7 @@ def test_any_scales_and_shifts_of_windows_are_undone(layout, seed):
 
 
 @given(LAYOUTS, st.integers(0, 10_000))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_a_tenth_of_the_samples_of_every_overlap_may_be_spoilt(layout, seed):
     """Spoilt pixels are compared nowhere: they are wrong in the windows themselves."""
     plan, rng = Plan(*layout), np.random.default_rng(seed)
@@ -438,7 +438,7 @@ def spoilt_overlaps(plan: Plan, planes: list[np.ndarray], overlaps: Any, spoil: 
 
 
 @given(st.integers(4, 6), st.integers(4, 6), st.integers(0, 10_000))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_a_tenth_of_whole_overlaps_may_be_spoilt(rows, cols, seed):
     """One of a window at most, so that every window keeps overlaps that hold."""
     plan, rng = Plan(16 + 32 * rows, 16 + 32 * cols, 48, 16), np.random.default_rng(seed)
@@ -492,7 +492,7 @@ def test_unlike_overlaps_say_little_of_the_scale():
 
 
 @given(st.floats(-1.6, 1.6), st.integers(0, 1000))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_lines_are_the_same_both_ways_and_do_not_shrink_with_noise(log_ratio, seed):
     rng = np.random.default_rng(seed)
     heights = field(50, 50).ravel()

@@ -245,7 +245,7 @@ def test_unknown_pixels_count_in_no_loss():
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=2, max_size=60))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_area_under_the_curve_is_that_of_scikit_learn(pairs):
     score, positive = np.array([p[0] for p in pairs], float), np.array([p[1] for p in pairs])
     if positive.all() or not positive.any():

@@ -98,7 +98,7 @@ def test_figures_equal_those_of_torchmetrics():
     assert ours["overall_accuracy"] == pytest.approx(accuracy, abs=1e-6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10**6), height=st.integers(1, 20), width=st.integers(1, 20))
 def test_eroded_borders_equal_a_count_pixel_by_pixel(seed, height, width):
     labels = np.random.default_rng(seed).choice(ids([0, 0, 0, 0, 1, X]), size=(height, width))

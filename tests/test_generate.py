@@ -208,7 +208,7 @@ def test_houses_keep_off_the_carriageways():
     assert on_it < 0.005 * corners
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(angle=st.floats(0, 7), aside=st.floats(0, 9), size=st.tuples(st.floats(0.5, 9), st.floats(0.5, 9)))
 def test_ground_is_free_where_no_box_was_put(angle, aside, size):
     room, long, wide = Room(), *size
@@ -266,7 +266,7 @@ def test_any_block_can_be_filled_at_any_size(kind):
         assert all(min(b.length, b.width) > 1 for b in draft.plan.buildings)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**32))
 def test_blocks_fill_their_row_and_stay_short_enough_to_walk_round(seed):
     rng = np.random.default_rng(seed)
@@ -354,7 +354,7 @@ def test_shadows_lie_on_the_side_away_from_the_sun(scenes):
         assert brightness[dark & ~both].mean() < 0.85 * brightness[lit & ~both].mean()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(azimuth=st.floats(0, 360), elevation=st.floats(20, 70))
 def test_a_mast_casts_its_shadow_where_the_sun_puts_it(azimuth, elevation):
     sun = Sun(azimuth, elevation)

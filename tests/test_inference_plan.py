@@ -54,7 +54,7 @@ def shares(rng, classes, height, width):
     return np.diff(bounds, axis=0).astype(np.uint8)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(extents, shapes)
 def test_kept_parts_cover_the_extent_and_weights_sum_to_one(extent, shape):
     axis = Axis(extent, *shape)
@@ -74,7 +74,7 @@ def test_a_margin_that_leaves_nothing_is_refused():
         Axis(100, 32, 16)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(extents, extents, shapes, st.sampled_from([1.0, 0.5, 0.37, 2.0]))
 def test_pieces_take_every_window_once_and_their_cores_tile_the_scene(height, width, shape, scale):
     plan = Plan.of(height, width, scale, window=shape[0], margin=shape[1], batch=4)
@@ -90,7 +90,7 @@ def test_pieces_take_every_window_once_and_their_cores_tile_the_scene(height, wi
     assert (covered == 1).all()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(extents, extents, shapes, st.integers(0, 2**32 - 1))
 def test_a_network_that_returns_its_input_gives_the_scene(height, width, shape, seed):
     bands = shares(np.random.default_rng(seed), 3, height, width)
@@ -108,7 +108,7 @@ def test_a_network_that_returns_its_input_gives_the_scene(height, width, shape, 
     assert (total == bands)[:, windows_at == 1].all()
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(extents, extents, shapes, st.sampled_from([1.0, 0.5, 0.37, 2.0, 0.19]), st.integers(0, 2**32 - 1))
 def test_windows_hold_what_training_shows_the_network(height, width, shape, scale, seed):
     rng = np.random.default_rng(seed)
@@ -133,7 +133,7 @@ def test_windows_hold_what_training_shows_the_network(height, width, shape, scal
                 np.testing.assert_allclose(image.bands[(slice(None), *place.slices)], tile, atol=2e-5)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(extents, extents, st.sampled_from([0.5, 0.37, 2.0]), st.integers(0, 2**32 - 1))
 def test_probabilities_come_back_to_the_scene_as_torch_would_bring_them(height, width, scale, seed):
     plan = Plan.of(height, width, scale, window=32, margin=4, batch=4)

@@ -318,7 +318,7 @@ def test_pairs_by_numbers_alone_are_doubted(tmp_path: Path) -> None:
 WORD = st.text("ab1_-. ", min_size=1, max_size=6).filter(lambda text: text.strip(". ") == text)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.sets(WORD, min_size=1, max_size=6), st.sampled_from(["{}_mask", "gt_{}", "{}"]))
 def test_every_scene_finds_its_own_labels(names: set[str], shape: str) -> None:
     images = {n: PurePosixPath(f"images/{n}.png") for n in names}
@@ -451,7 +451,7 @@ def test_scenes_that_overlap_stay_together(tmp_path: Path) -> None:
     assert len(proposal.splits["test"]) == 2 or "10" in proposal.splits["test"]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(0, 40), st.integers(0, 40))
 def test_splits_share_nothing_and_lose_nothing(count: int, labelled: int) -> None:
     grids = {f"s{n}": Grid(8, 8) for n in range(count)}

@@ -42,7 +42,7 @@ def test_where_the_curve_falls_more_labels_are_no_worse():
 
 
 @given(st.dictionaries(st.integers(1, 50), st.floats(0, 1), min_size=1, max_size=6), st.floats(0, 1), st.floats(0, 1))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_higher_score_never_takes_fewer_scenes(curve, one, other):
     low, high = (equivalent(curve, score) for score in sorted((one, other)))
     rank = {"fewer than": 0, "about": 1, "more than": 2}

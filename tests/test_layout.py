@@ -88,7 +88,7 @@ def test_large_blocks_are_finished_one_after_the_other():
     assert changes == len(set(blocks)) - 1
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(64, 700), st.integers(64, 900), st.integers(300, 2500), st.integers(300, 2500), st.integers(1, 8))
 def test_decoding_is_counted_as_a_list_would(block_height, block_width, height, width, room):
     layout, plan = Layout(block_height, block_width, 4), plan_of(height, width, window=64, margin=8)

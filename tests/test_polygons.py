@@ -58,7 +58,7 @@ maps = arrays(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(maps, st.integers(1, 5), st.sampled_from([1, 2, 6]))
 def test_polygons_fit_together(class_ids: np.ndarray, side: int, smallest: int) -> None:
     shapes = _shapes(_drawn(class_ids, side, smallest))
@@ -69,7 +69,7 @@ def test_polygons_fit_together(class_ids: np.ndarray, side: int, smallest: int) 
     assert abs(shapely.area(shapes).sum() - valid) <= bordering
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(maps, st.integers(1, 5), st.sampled_from([1, 6]), st.sampled_from([0, 0.99]))
 def test_blocks_leave_no_trace(class_ids: np.ndarray, side: int, smallest: int, tolerance: float) -> None:
     one, cut = (_drawn(class_ids, s, smallest, tolerance) for s in (64, side))
@@ -78,7 +78,7 @@ def test_blocks_leave_no_trace(class_ids: np.ndarray, side: int, smallest: int, 
     np.testing.assert_array_equal(one.regions.class_ids, cut.regions.class_ids)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(maps, st.integers(1, 5), st.sampled_from([1, 3]))
 def test_unsimplified_polygons_are_the_pixels(class_ids: np.ndarray, side: int, smallest: int) -> None:
     shapes = _shapes(_drawn(class_ids, side, smallest, 0))
@@ -91,7 +91,7 @@ def test_unsimplified_polygons_are_the_pixels(class_ids: np.ndarray, side: int, 
     np.testing.assert_array_equal(regions < 0, class_ids == NODATA)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(maps, st.integers(1, 5))
 def test_regions_are_those_of_scipy(class_ids: np.ndarray, side: int) -> None:
     regions = _regions(class_ids, side, 1)
@@ -101,7 +101,7 @@ def test_regions_are_those_of_scipy(class_ids: np.ndarray, side: int) -> None:
         assert pairs.shape[1] == count == len(np.unique(pairs[0]))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(maps, st.integers(2, 9))
 def test_nothing_small_is_left_beside_something_else(class_ids: np.ndarray, smallest: int) -> None:
     regions = _regions(class_ids, 3, smallest)

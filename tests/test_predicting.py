@@ -1,5 +1,6 @@
 """Whole scenes from and to disk: interruptions, shards, other models and sources, damaged files."""
 
+import errno
 import io
 import json
 import re
@@ -217,6 +218,59 @@ def test_what_is_finished_is_not_computed_again(model, scene, tmp_path):
     Path(tally["files"]["classes"]).unlink()
     (again,) = predict(model, [scene], tmp_path)
     assert again["pieces"] > 0
+
+
+def test_bands_reach_the_network_in_the_models_order(scene, tmp_path):
+    model = save_model(tmp_path / "model", bands=("green", "red"), mean=(110.0, 100.0), std=(40.0, 50.0))
+    predict(model, [scene], tmp_path / "out")
+    with rasterio.open(tmp_path / "out" / scene.stem / "classes.tif") as file:
+        np.testing.assert_array_equal(file.read(1), load_model(model).predict(scene))
+
+
+def test_one_scene_without_depth_keeps_no_other_from_being_done(tmp_path, capsys):
+    model = save_model(tmp_path / "model", depth=DepthSettings(source="builtin"), mean=(1, 1, 0.5), std=(1, 1, 1))
+    folder = tmp_path / "scenes"
+    folder.mkdir()
+    for name in ("b", "c"):
+        write_scene(folder / f"{name}.tif", height=60, width=70)
+    with rasterio.open(write_scene(folder / "a.tif", height=60, width=70), "r+") as file:
+        file.write(np.full((2, 60, 70), 9, np.uint8))
+    assert command(["predict", str(model), str(folder), "-o", str(tmp_path / "out"), "--quiet"]) == 2
+    assert "scene a: every valid pixel" in capsys.readouterr().err
+    assert [(tmp_path / "out" / name / "classes.tif").exists() for name in "abc"] == [False, True, True]
+
+
+def test_a_misspelt_run_is_not_made(tmp_path, capsys):
+    assert command(["quantise", str(tmp_path / "typo"), str(tmp_path)]) == 2
+    assert not (tmp_path / "typo").exists()
+
+
+def test_results_in_a_folder_are_of_one_model(model, scene, tmp_path):
+    everything = ["--probabilities", "--polygons", "--quiet"]
+    assert command(["predict", str(model), str(scene), "-o", str(tmp_path / "out"), *everything]) == 0
+    other = save_model(tmp_path / "other", seed=1)
+    assert command(["predict", str(other), str(scene), "-o", str(tmp_path / "out"), "--quiet"]) == 0
+    left = {path.name for path in (tmp_path / "out" / scene.stem).iterdir()}
+    assert "classes.tif" in left
+    assert not [name for name in left if name.startswith(("polygons", "probabilities"))]
+
+
+def test_a_look_in_qgis_is_no_change(model, tmp_path):
+    scene = write_scene(tmp_path / "city.tif")
+    predict(model, [scene], tmp_path / "out")
+    (tmp_path / "city.tif.aux.xml").write_text("<PAMDataset></PAMDataset>")
+    notes = Notes()
+    predict(model, [scene], tmp_path / "out", say=notes)
+    assert notes.said("is there already")
+
+
+def test_a_disk_without_links_will_do(model, scene, tmp_path, monkeypatch):
+    def no_links(*arguments):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", no_links)
+    (tally,) = predict(model, [scene], tmp_path)
+    assert Path(tally["files"]["classes"]).exists()
 
 
 def test_areas_are_written_anew_once_there_is_validation(model, scene, tmp_path):

@@ -88,7 +88,7 @@ def test_json_is_strict(tmp_path: Path) -> None:
     assert _names(tmp_path) == ["a.json"]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     data=arrays(
         st.sampled_from([np.uint8, np.uint16, np.int16, np.float32]),

@@ -56,6 +56,8 @@ def test_gsd_is_metres_also_in_feet_and_never_degrees() -> None:
         (Grid(40, 60), True),
         (Grid(40, 61), False),
         (Grid(40, 60, METRIC.transform, CRS.from_epsg(25833)), False),
+        (Grid(40, 60, METRIC.transform, CRS.from_user_input("EPSG:25832+5783")), True),
+        (Grid(40, 60, METRIC.transform, CRS.from_user_input("EPSG:25833+5783")), False),
         (Grid(40, 60, METRIC.transform), True),
         (Grid(40, 60, METRIC.transform @ Affine.translation(0.001, 0), METRIC.crs), True),
         (Grid(40, 60, METRIC.transform @ Affine.translation(0.5, 0), METRIC.crs), False),

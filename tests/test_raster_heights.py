@@ -83,6 +83,14 @@ def test_whole_numbers_with_a_scale_become_metres(tmp_path: Path) -> None:
     np.testing.assert_allclose(scene.read_heights(), [[3.0, 4.5]])
 
 
+@pytest.mark.parametrize(("unit", "metres"), [("", 30.0), ("m", 30.0), ("ft", 9.144), ("US survey foot", 9.14402)])
+def test_the_unit_of_heights_counts(tmp_path: Path, unit: str, metres: float) -> None:
+    scene = scene_with(tmp_path, np.array([[30.0, 0.0]], np.float32), heights_are="ndsm")
+    with rasterio.open(tmp_path / "dsm.tif", "r+") as dataset:
+        dataset.units = (unit,)
+    np.testing.assert_allclose(scene.read_heights(), [[metres, 0.0]], rtol=1e-5)
+
+
 @pytest.mark.parametrize("slope", [0.0, 0.15])
 @pytest.mark.parametrize("gsd", [0.5, 2.0])
 def test_without_ground_the_terrain_is_estimated(tmp_path: Path, slope: float, gsd: float) -> None:
@@ -96,7 +104,7 @@ def test_without_ground_the_terrain_is_estimated(tmp_path: Path, slope: float, g
     assert np.percentile(error[known], 95) < 1.5
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(row=st.integers(0, 260), col=st.integers(0, 350), size=st.integers(1, 50))
 def test_windows_agree_with_the_whole(tmp_path_factory: pytest.TempPathFactory, row: int, col: int, size: int) -> None:
     above, ground = town(310, 400, 0.1)

@@ -61,7 +61,7 @@ def scene_with(labels: Path, shape: tuple[int, int], classes: ClassTable, **file
     return scene
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     indexes=arrays(np.uint8, st.tuples(st.integers(1, 20), st.integers(1, 20)), elements=st.integers(0, 3)),
     data=st.data(),
@@ -263,7 +263,7 @@ def test_polygons_are_burnt_later_ones_above(tmp_path: Path, suffix: str) -> Non
     np.testing.assert_array_equal(scene.read_labels(), expected_labels())
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(rows=st.tuples(st.integers(0, 19), st.integers(0, 19)), cols=st.tuples(st.integers(0, 29), st.integers(0, 29)))
 def test_polygons_by_windows(
     tmp_path_factory: pytest.TempPathFactory, rows: tuple[int, int], cols: tuple[int, int]
@@ -326,6 +326,48 @@ def test_polygon_files_that_cannot_be_labels(tmp_path: Path, column: str | None,
     path = save_polygons(tmp_path / "l.gpkg", SHAPES, ["house", "tree"], crs)
     with pytest.raises(InputError, match=fault):
         scene_with(path, SHAPE, COLORS, class_column=column)
+
+
+def test_many_polygons_keep_their_order(tmp_path: Path) -> None:
+    """A GeoPackage gives those in a box in the order of its index, which differs once there are many."""
+    rng = np.random.default_rng(0)
+    places = [(int(rng.integers(16)), int(rng.integers(24)), 4, 6) for _ in range(500)]
+    names = [COLORS.names[i] for i in rng.integers(0, 3, len(places))]
+    path = save_polygons(tmp_path / "l.gpkg", [box(*place) for place in places], names)
+    expected = np.full(SHAPE, 255, np.uint8)
+    for (row, col, height, width), name in zip(places, names, strict=True):
+        expected[row : row + height, col : col + width] = COLORS.names.index(name)
+    scene = scene_with(path, SHAPE, COLORS, class_column="kind")
+    np.testing.assert_array_equal(scene.read_labels(), expected)
+
+
+def save_features(path: Path, *geometries: shapely.Geometry) -> Path:
+    features = [
+        {"type": "Feature", "properties": {"kind": "house"}, "geometry": shapely.geometry.mapping(geometry)}
+        for geometry in geometries
+    ]
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    return path
+
+
+def test_in_pixels_one_polygon_may_stray_over_the_edge(tmp_path: Path) -> None:
+    save(tmp_path / "image.tif", np.full((1, *SHAPE), 50, np.uint8))
+    path = save_features(tmp_path / "l.geojson", shapely.box(3, -10, 9, 2), shapely.box(6, -12, 20, -5))
+    labels = scene_with(path, SHAPE, COLORS, class_column="kind").read_labels()
+    expected = np.full(SHAPE, 255, np.uint8)
+    expected[:10, 3:9] = 0
+    expected[5:12, 6:20] = 0
+    np.testing.assert_array_equal(labels, expected)
+
+
+def test_a_spike_is_no_polygon_and_a_line_is_refused(tmp_path: Path) -> None:
+    save(tmp_path / "image.tif", np.full((1, *SHAPE), 50, np.uint8))
+    spiked = shapely.Polygon([(2, 2), (8, 2), (8, 5), (25, 5), (8, 5), (8, 8), (2, 8)])
+    path = save_features(tmp_path / "l.geojson", spiked)
+    assert (scene_with(path, SHAPE, COLORS, class_column="kind").read_labels() == 0).sum() == 36
+    save_features(path, spiked, shapely.LineString([(0, 0), (9, 9)]))
+    with pytest.raises(InputError, match="holds 1 LineString besides polygons"):
+        scene_with(path, SHAPE, COLORS, class_column="kind").read_labels()
 
 
 def test_a_damaged_polygon_file_is_told(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def big(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     name=st.sampled_from(["a.png", "a.tif", "cog.tif", "v.vrt"]),
     rows=st.tuples(st.integers(0, 69), st.integers(0, 69)),

@@ -166,6 +166,15 @@ def test_columns_that_are_missing_or_unknown(tmp_path: Path) -> None:
         load_dataset(tmp_path)
 
 
+def test_a_column_that_stands_twice_and_a_row_without_a_scene(tmp_path: Path) -> None:
+    make(tmp_path, 'file = "t.csv"\n', "scene,row,col,height,width,house,tree,house\n")
+    with pytest.raises(InputError, match="the column 'house' stands there twice"):
+        load_dataset(tmp_path)
+    (tmp_path / "t.csv").write_text("row,col,height,width,house,tree,scene\n0,0,5,5,1,0,a\n0,0,5\n")
+    with pytest.raises(InputError, match="line 3: is cut short"):
+        load_dataset(tmp_path)
+
+
 def test_a_csv_that_is_not_there_or_cut(tmp_path: Path) -> None:
     make(tmp_path, 'file = "t.csv"\n')
     with pytest.raises(InputError, match=r"t\.csv: cannot be read"):

@@ -283,6 +283,15 @@ def test_intervals_come_from_drawing_validation_scenes() -> None:
     assert area_factors([one]) is None
 
 
+def test_a_class_that_a_few_draws_lack_has_an_interval_one_that_many_lack_has_none() -> None:
+    often, seldom = np.diag([50, 50, 0]), np.diag([50, 50, 50])
+    factor, low, high = area_factors([often, *[seldom] * 4])
+    np.testing.assert_allclose([factor, low, high], 1)
+    factor, low, high = area_factors([seldom, *[often] * 4])
+    assert np.isnan([low[2], high[2]]).all()
+    np.testing.assert_allclose([factor, np.r_[low[:2], 1]], 1)
+
+
 def test_intervals_cover_what_they_should(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("reliefseg.inference.areas.DRAWS", 400)
     rng = np.random.default_rng(1)

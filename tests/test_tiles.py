@@ -57,7 +57,7 @@ def test_a_box_of_the_tile_size_is_the_scenes_own_pixels():
     np.testing.assert_array_equal(labels[0].numpy(), one.labels[5:37, 7:39])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     flips=st.tuples(st.booleans(), st.booleans(), st.booleans()),
     row=st.floats(0, 20), col=st.floats(0, 40), side=st.floats(10, 40),
@@ -159,7 +159,7 @@ def test_depth_alone_is_enough():
     assert batch.bands.shape == (2, 1, 32, 32)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 2**31), step=st.integers(0, 10**6),
     sizes=st.lists(st.tuples(st.integers(20, 200), st.integers(20, 200)), min_size=1, max_size=4),

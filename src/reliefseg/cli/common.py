@@ -121,14 +121,15 @@ def learning_settings(
 
 
 @contextmanager
-def resumable(run: Path) -> Iterator[None]:
-    """Says, when interrupted, how to go on."""
+def resumable(mark: Path) -> Iterator[None]:
+    """Says, when interrupted, how to go on; `mark` is there once --resume would."""
     try:
         yield
     except KeyboardInterrupt:
-        begun = (run / "config.toml").exists()
         how = (
-            "the same command with --resume goes on" if begun else "nothing was learnt yet: give the same command again"
+            "the same command with --resume goes on"
+            if mark.exists()
+            else "nothing was learnt yet: give the same command again"
         )
         raise Interrupted(f"interrupted; what was finished is kept, {how}") from None
 

@@ -18,11 +18,12 @@ from reliefseg.cli.common import (
     Quiet,
     Teller,
     result,
+    resumable,
     settings_for,
 )
 from reliefseg.raster import load_dataset
 from reliefseg.workflow import make_depth_rasters
-from reliefseg.workflow.depth_fitting import FitSettings, fit_depth
+from reliefseg.workflow.depth_fitting import SETTINGS, FitSettings, fit_depth
 from reliefseg.workflow.depth_previews import preview_depth
 
 MAKE = "make"
@@ -87,6 +88,7 @@ def fit(
         scenes=scenes, seed=seed, steps=steps, minutes=minutes, batch=batch, tile=tile, lr=lr, threads=threads
     )
     data = None if dataset is None else load_dataset(dataset)
-    scores = fit_depth(out, settings, data, start=start, resume=resume, say=Teller(quiet))
+    with resumable(out.with_suffix(".fit") / SETTINGS):
+        scores = fit_depth(out, settings, data, start=start, resume=resume, say=Teller(quiet))
     text = f"{out}: {scores.in_words()} on scenes it never saw"
     result(as_json, {"weights": str(out), **scores._asdict()}, text)

@@ -37,7 +37,7 @@ def pretrain(
     """Learn from tile labels alone: which classes does a tile show?"""
     teller = Teller(quiet)
     settings = learning_settings(preset, config, assign, devices, nodes, out, resume, teller)
-    with resumable(out):
+    with resumable(out / "config.toml"):
         workflow.refuse_errors(dataset, teller)
         encoder = workflow.pretrain(load_dataset(dataset, cache), out, settings, resume=resume, say=teller)
     result(as_json, {"run": str(out), "encoder": str(encoder)}, f"encoder: {encoder}")
@@ -51,7 +51,7 @@ def train(
     """Train: depth, pretraining and adversarial training, whatever is missing."""
     teller = Teller(quiet)
     settings = learning_settings(preset, config, assign, devices, nodes, out, resume, teller)
-    with resumable(out):
+    with resumable(out / "config.toml"):
         workflow.refuse_errors(dataset, teller)
         model = workflow.train(load_dataset(dataset, cache), out, settings, resume=resume, say=teller)
     result(as_json, {"run": str(out), "model": str(model)}, f"model: {model}")
@@ -65,7 +65,7 @@ def run(
     """Check, train, evaluate and report in one go."""
     teller = Teller(quiet)
     settings = learning_settings(preset, config, assign, devices, nodes, out, resume, teller)
-    with resumable(out):
+    with resumable(out / "config.toml"):
         done = workflow.run_all(dataset, out, settings, cache=cache, resume=resume, say=teller)
     text = "\n".join(metrics_table(m) for m in done.metrics.values())
     result(as_json, {"report": str(done.report), "metrics": done.metrics}, f"{text}\nreport: {done.report}")

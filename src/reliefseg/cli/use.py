@@ -109,6 +109,8 @@ def merge(
 
 
 def _height_files(heights: str | None, ground: str | None, above_ground: bool) -> workflow.HeightFiles | None:
+    if heights is None and (ground is not None or above_ground):
+        raise InputError("--ground and --ndsm say more of --heights; give it too")
     return None if heights is None else workflow.HeightFiles(heights, ground, "ndsm" if above_ground else "dsm")
 
 

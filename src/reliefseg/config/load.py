@@ -8,7 +8,7 @@ import typing
 from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -65,7 +65,7 @@ def to_toml(settings: Settings) -> str:
 
 def _read_toml(path: Path) -> Table:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"settings {path}: cannot be read ({error.strerror})") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -76,17 +76,26 @@ def _assignment(text: str) -> Table:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise InputError(f"--set {text!r}: expected key=value, for example --set train.steps=500")
-    parsed: Any = _value(value.strip())
+    parsed: Any = _value(key.strip(), value.strip())
     for part in reversed(key.strip().split(".")):
         parsed = {part: parsed}
     return parsed
 
 
-def _value(text: str) -> Any:
+def _value(key: str, text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
-        return None if text == "none" else text
+        return None if text == "none" and not _knows_none(key) else text
+
+
+def _knows_none(key: str) -> bool:
+    """Whether a setting has a value of that name; elsewhere the word stands for no value."""
+    kind: Any = Settings
+    for part in key.split("."):
+        field = getattr(kind, "model_fields", {}).get(part)
+        kind = None if field is None else field.annotation
+    return "none" in get_args(kind)
 
 
 def _merged(below: Table, above: Table) -> Table:

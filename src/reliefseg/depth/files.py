@@ -7,10 +7,7 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from reliefseg.raster.opening import opened
-
-_SIDE_FILES = (".aux.xml", ".ovr")
-"""Written beside a raster by viewers, so that a look in QGIS is no change; what they say of nodata is in the header."""
+from reliefseg.raster.opening import is_data, opened
 
 
 def fingerprint(paths: Iterable[Path]) -> str:
@@ -44,4 +41,4 @@ def _facts(path: Path) -> Iterator[object]:
 
 
 def _matters(part: Path) -> bool:
-    return part.is_file() and not part.name.lower().endswith(_SIDE_FILES)
+    return part.is_file() and is_data(part.name)

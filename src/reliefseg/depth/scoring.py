@@ -13,6 +13,7 @@ from scipy.stats import rankdata
 from reliefseg.depth.disguise import normalised
 from reliefseg.depth.heights import WORKING_GSD, HeightNetwork, metres
 from reliefseg.depth.pool import FittingScene, grid_tiles
+from reliefseg.errors import InputError
 
 HIGH_M = 2.5
 """What stands higher is taken for a building or a tree."""
@@ -42,7 +43,10 @@ def score_heights(network: HeightNetwork, scenes: Sequence[FittingScene], tile: 
         photos = normalised(tiles.photos, thumbnails.mean(dim=2), thumbnails.std(dim=2))
         seen = torch.cat([metres(network(part).fused) for part in photos.split(BATCH)])
         known = tiles.known.numpy()
-        figures.append(_figures(seen.numpy()[known], tiles.metres.numpy()[known]))
+        if known.any():
+            figures.append(_figures(seen.numpy()[known], tiles.metres.numpy()[known]))
+    if not figures:
+        raise InputError("depth fit: where the network is scored no height is known; name validation scenes that have")
     correlations, areas = zip(*figures, strict=True)
     defined = [area for area in areas if not np.isnan(area)]
     return HeightScores(float(np.mean(correlations)), float(np.mean(defined)) if defined else None)

@@ -23,6 +23,7 @@ from reliefseg.generate.scene import GeneratedScene, generate_scene
 from reliefseg.generate.settings import GenerateSettings, split_counts
 from reliefseg.generate.spectra import CLASSES
 from reliefseg.raster import FILE_NAME, IGNORE_INDEX, Grid, color_text, probe_folder, write_raster, write_text
+from reliefseg.raster.opening import is_data
 
 CRS_NAME = "EPSG:25832"
 CORNER_M = (400_000.0, 5_600_000.0)
@@ -167,8 +168,8 @@ def _refuse_other_files(out: Path, names: list[str], text: str) -> None:
 
 
 def _visible_files(out: Path) -> Iterator[Path]:
-    """All files but those in or with hidden names (caches, files being written)."""
+    """All files but hidden ones (caches, files being written) and what viewers write beside rasters."""
     for path in out.rglob("*"):
         hidden = any(part.startswith(".") for part in path.relative_to(out).parts)
-        if path.is_file() and not hidden:
+        if path.is_file() and not hidden and is_data(path.name):
             yield path

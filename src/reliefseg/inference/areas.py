@@ -17,6 +17,8 @@ from reliefseg.raster.ground_area import GroundArea
 COLUMNS = ("class_id", "class", "pixels", "share", "area_m2", "measure", "adjusted_m2", "low_m2", "high_m2", "scenes")
 DRAWS = 10_000
 SEED = 0
+RARE = 0.05
+"""A class that more than this share of the draws lack has no interval."""
 
 
 class AreaTally:
@@ -44,7 +46,8 @@ def area_factors(
 
     The factor is the class's true pixels over those the map gave it, on validation scenes, from one confusion
     matrix (rows true) a scene. Scenes, not pixels, are drawn anew with replacement: pixels of a scene err together.
-    nan or infinite where the maps of a draw do not have the class. Few scenes give intervals that are too narrow.
+    Draws of scenes without the class in truth and map are left out; nan where more than `RARE` of them are. Infinite
+    where the maps of a draw do not have the class and the truth has. Few scenes give intervals that are too narrow.
     Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), percentile interval of a ratio.
     """
     if len(validation) < 2:
@@ -56,8 +59,9 @@ def area_factors(
     with np.errstate(divide="ignore", invalid="ignore"):
         drawn = (draws @ true) / (draws @ shown)
         factor = true.sum(axis=0) / shown.sum(axis=0)
-    low, high = np.quantile(drawn, [0.025, 0.975], axis=0, method="inverted_cdf")
-    return np.stack([factor, low, high])
+    rare = np.isnan(drawn).mean(axis=0) > RARE
+    ends = np.nanquantile(np.where(rare, 1, drawn), [0.025, 0.975], axis=0, method="inverted_cdf")
+    return np.stack([factor, *np.where(rare, np.nan, ends)])
 
 
 def write_areas(

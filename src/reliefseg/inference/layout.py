@@ -18,7 +18,7 @@ from rasterio.io import DatasetReader
 from reliefseg.inference.plan import Piece, Plan
 from reliefseg.inference.source import Pixels, Read, Source
 from reliefseg.raster import Window
-from reliefseg.raster.opening import opened
+from reliefseg.raster.opening import is_data, opened
 
 MB = 2**20
 USUAL_CACHE = 256 * MB
@@ -43,9 +43,9 @@ class Layout(NamedTuple):
 
     @classmethod
     def of(cls, image: Path) -> Layout:
-        """From the file's header; a mosaic (VRT) is as its first file."""
+        """From the file's header; a mosaic (VRT) is as its first part."""
         with opened(image) as dataset:
-            if dataset.driver == "VRT" and (parts := [f for f in dataset.files if Path(f) != image]):
+            if dataset.driver == "VRT" and (parts := [f for f in dataset.files if Path(f) != image and is_data(f)]):
                 return cls.of(Path(parts[0]))
             return cls._of(dataset)
 

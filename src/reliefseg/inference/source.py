@@ -60,7 +60,7 @@ class FileSource:
                 except RasterioError as error:
                     raise InputError(self._damage(window, error)) from error
                 depth = None if self.depth is None else read_depth(self.depth, window)
-                return Pixels(bands if len(chosen) == len(bands) else bands[chosen], valid, depth)
+                return Pixels(bands if chosen == list(range(len(bands))) else bands[chosen], valid, depth)
 
             yield read
 

@@ -45,7 +45,9 @@ def log_losses(
 
 def best_temperature(losses: Float64[np.ndarray, "temperatures"]) -> float:
     """The temperature with the least loss: the vertex of the parabola through the least of TEMPERATURES and its
-    neighbours, on a logarithmic scale; at an end of the range that end."""
+    neighbours, on a logarithmic scale; at an end of the range that end; 1 where they are all the same (one class)."""
+    if losses.max() == losses.min():
+        return 1.0
     i = int(losses.argmin())
     if i in (0, len(losses) - 1):
         return float(TEMPERATURES[i])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -14,7 +15,7 @@ from reliefseg.errors import InputError
 from reliefseg.inference.plan import Piece, Plan
 from reliefseg.inference.store import FolderStore
 from reliefseg.raster import Scene, probe_folder, write_json
-from reliefseg.raster.opening import gdal_name, is_remote, opened
+from reliefseg.raster.opening import gdal_name, is_data, is_remote, opened
 
 FORMAT = 1
 """Counted up when equal recipes would no longer mean equal pieces."""
@@ -83,8 +84,13 @@ class WorkFolder:
             os.link(aside, self.folder / PLAN)
         except FileExistsError:
             pass
+        except OSError as error:  # the disk knows no links
+            if error.errno not in (errno.EPERM, errno.EOPNOTSUPP):
+                raise
+            if not (self.folder / PLAN).exists():
+                aside.replace(self.folder / PLAN)
         finally:
-            aside.unlink()
+            aside.unlink(missing_ok=True)
         return self.engine() or engine
 
     def unlike(self) -> list[str]:
@@ -130,7 +136,7 @@ def source_hash(scene: Scene, depth: Path | None) -> str:
             crs = None if dataset.crs is None else dataset.crs.to_wkt()
             facts += [dataset.shape, list(dataset.transform), crs, dataset.dtypes, repr(dataset.nodatavals)]
             facts += [dataset.tags().get("depth_key")]
-            files = [] if path == depth else sorted(dataset.files)
+            files = [] if path == depth else sorted(file for file in dataset.files if is_data(file))
         facts += [_stamp(Path(file)) for file in files]
     return hashlib.sha256(json.dumps(facts, default=str).encode()).hexdigest()
 

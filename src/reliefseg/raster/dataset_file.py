@@ -129,7 +129,7 @@ def find_dataset_file(path: Path) -> Path:
 def parse_dataset_file(file: Path) -> DatasetFile:
     """The checked contents of a data-set file; all its faults at once as an `InputError`."""
     try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
+        content = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{file}: is not valid TOML: {error}") from error
     except OSError as error:

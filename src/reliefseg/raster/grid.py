@@ -87,6 +87,20 @@ class Grid:
         return Grid(window.height, window.width, transform, self.crs, self.stated_gsd)
 
 
+def horizontal(crs: CRS) -> CRS:
+    """The part of a CRS that says where on the map: that of surface models often says what heights are above, too."""
+    text = crs.to_wkt()
+    if not text.startswith(("COMPD_CS[", "COMPOUNDCRS[")):
+        return crs
+    first = text.index(",") + 1
+    depth = 0
+    for end in range(text.index("[", first), len(text)):
+        depth += {"[": 1, "]": -1}.get(text[end], 0)
+        if depth == 0:
+            return CRS.from_wkt(text[first : end + 1])
+    return crs
+
+
 def coincide(one: Grid, other: Grid) -> bool:
     """Whether every pixel of two grids lies in the same place, to a hundredth of a pixel.
 
@@ -97,7 +111,7 @@ def coincide(one: Grid, other: Grid) -> bool:
         return False
     if one.transform.is_identity or other.transform.is_identity:
         return True
-    if one.crs is not None and other.crs is not None and one.crs != other.crs:
+    if one.crs is not None and other.crs is not None and horizontal(one.crs) != horizontal(other.crs):
         return False
     to_other = ~other.transform @ one.transform
     corners = [(0, 0), (one.width, 0), (0, one.height), (one.width, one.height)]

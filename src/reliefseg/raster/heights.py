@@ -15,6 +15,9 @@ from reliefseg.raster.opening import measured, opened
 
 HeightsAre = Literal["dsm", "ndsm"]
 
+US_FOOT = 1200 / 3937
+METRES_OF = {"cm": 0.01, **dict.fromkeys(("ft", "foot", "feet"), 0.3048), "us-ft": US_FOOT, "us survey foot": US_FOOT}
+"""Metres in a unit that a file states; any other is taken for metres."""
 TERRAIN_REACH_M = 60.0
 """Nothing that stands on the ground is taken to be wider than this, metres."""
 TERRAIN_CELLS = 256
@@ -40,11 +43,12 @@ def above_ground(
 
 
 def read_metres(path: Path, window: Window) -> Float32[np.ndarray, "height width"]:
-    """The first band of a raster, its scale and offset applied; nan where nodata, masked or not finite."""
+    """The first band of a raster, its scale, offset and unit applied; nan where nodata, masked or not finite."""
     with opened(path) as dataset:
         data = dataset.read([1], window=window.to_rasterio())
         known = measured(dataset, window, (1,), data)
-        metres = data[0].astype(np.float64) * dataset.scales[0] + dataset.offsets[0]
+        unit = METRES_OF.get((dataset.units[0] or "").strip().lower(), 1.0)
+        metres = (data[0].astype(np.float64) * dataset.scales[0] + dataset.offsets[0]) * unit
     return np.where(known, metres, np.nan).astype(np.float32)
 
 

@@ -27,6 +27,8 @@ os.environ.setdefault("GDAL_CACHEMAX", "256")
 """At most 256 MB of decoded blocks in a process, unless the environment says otherwise. Not an option for rasterio: it
 takes the number for bytes, and sets it anew, for all threads, wherever one opens a file."""
 
+SIDE_FILES = (".aux.xml", ".ovr")
+"""Written beside a raster by viewers; what they say of nodata is in the header."""
 _FILTERS = threading.Lock()  # the warning filters belong to the whole process
 
 
@@ -38,6 +40,11 @@ class Header(NamedTuple):
     alpha_count: int
     has_palette: bool
     dtype: np.dtype
+
+
+def is_data(name: str) -> bool:
+    """Whether a file is more than what a look in QGIS leaves beside a raster."""
+    return not name.lower().endswith(SIDE_FILES)
 
 
 @contextmanager

@@ -81,16 +81,39 @@ def _read(path: Path, grid: Grid, window: Window, column: str) -> tuple[list[Any
     info = _info(path, column)
     bounds = None if grid.crs is None else _bounds_in(grid.at(window), _crs(info["crs"]))
     try:
-        _, _, wkb, fields = pyogrio.raw.read(path, layer=info["layer_name"], columns=[column], bbox=bounds)
+        _, ids, wkb, fields = pyogrio.raw.read(
+            path, layer=info["layer_name"], columns=[column], bbox=bounds, return_fids=True
+        )
     except pyogrio.errors.DataSourceError as error:
         raise InputError(f"{path}: cannot be read ({error}); is it damaged?") from error
-    shapes = shapely.make_valid(shapely.force_2d(shapely.from_wkb(wkb)))
+    order = np.argsort(ids, kind="stable")  # a spatial index gives them in an order of its own
+    shapes, values = shapely.force_2d(shapely.from_wkb(wkb))[order], fields[0][order]
+    _refuse_others(path, shapes)
+    shapes = shapely.make_valid(shapes)
     if grid.crs is not None:
         shapes = _to_crs(shapes, _crs(info["crs"]), grid.crs)
-    elif len(shapes) and shapely.total_bounds(shapes)[3] <= 0:
+    elif grid.transform.is_identity and len(shapes) and shapely.total_bounds(shapes)[[1, 3]].sum() < 0:
         shapes = shapely.transform(shapes, lambda xy: xy * [1, -1])
-    kept = [i for i, s in enumerate(shapes) if s is not None and not s.is_empty]
-    return [shapes[i] for i in kept], [_text(fields[0][i]) for i in kept]
+    parts = [_polygons_of(shape) for shape in shapes]
+    kept = [i for i, some in enumerate(parts) if some]
+    return [shapely.multipolygons(parts[i]) for i in kept], [_text(values[i]) for i in kept]
+
+
+def _refuse_others(path: Path, shapes: Any) -> None:
+    """InputError where there is anything else than polygons."""
+    kinds = Counter(shape.geom_type for shape in shapes if shape is not None and not shape.is_empty)
+    others = {kind: count for kind, count in kinds.items() if kind not in ("Polygon", "MultiPolygon")}
+    if others:
+        found = ", ".join(f"{count:,} {kind}" for kind, count in sorted(others.items()))
+        raise InputError(f"{path}: holds {found} besides polygons; labels are polygons: remove or buffer the others")
+
+
+def _polygons_of(shape: Any) -> list[Any]:
+    """The polygons a mended shape is made of; lines and points, left over from spikes, are none."""
+    if shape is None:
+        return []
+    parts = shapely.get_parts(shapely.get_parts([shape]))
+    return [part for part in parts if part.geom_type == "Polygon" and not part.is_empty]
 
 
 def _text(value: Any) -> str:

@@ -104,6 +104,8 @@ def survey_csv(path: Path, scenes: Mapping[str, Scene], classes: ClassTable, kno
     labels, faults = [], []
     for number, row in enumerate(rows, 2):
         try:
+            if row["scene"] is None:
+                raise ValueError("is cut short")
             if row["scene"] in scenes or row["scene"] not in known:
                 labels.append(_parse_row(row, scenes, classes))
         except ValueError as error:
@@ -116,6 +118,7 @@ def _header_faults(path: Path, header: list[str], classes: ClassTable) -> list[s
     missing = [name for name in expected if name not in header]
     unknown = [name for name in header if name not in expected]
     faults = [f"{path}: the column {name!r} is missing" for name in missing]
+    faults += [f"{path}: the column {name!r} stands there twice" for name in expected if header.count(name) > 1]
     return faults + [f"{path}: the column {name!r} is unknown; {nearest(name, expected)}" for name in unknown]
 
 

@@ -102,6 +102,8 @@ def fit_depth(
     heights; best is then what is best on its validation scenes with heights, else on generated scenes. Training
     starts from the weights `start` where given. Checkpoints and log lie beside `out` in a folder that ends in `.fit`.
     """
+    if out.suffix != ".safetensors" or out.is_dir():
+        raise InputError(f"depth fit {out}: the file to write comes first, *.safetensors; a data set comes after it")
     work = out.with_suffix(".fit")
     with held(work):
         settings = _settings_of(work, settings, resume=resume)

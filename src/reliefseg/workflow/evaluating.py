@@ -57,8 +57,8 @@ def measure(run: Path, dataset: Dataset, split: str, *, say: Sayer = SILENT) -> 
 
 def _evaluated(run: Path, dataset: Dataset, split: str, show: Show, say: Sayer) -> dict[str, Any]:
     scenes = labelled_scenes(dataset, split)
+    model = _as_trained(run)
     with held(run):
-        model = _as_trained(run)
         refuse_other_data(model.spec, dataset)
         effort = _effort(run)
         depth = depth_rasters(scenes, model.predictor.spec.depth, dataset.cache, say)

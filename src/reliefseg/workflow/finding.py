@@ -8,10 +8,9 @@ from pathlib import Path
 
 from reliefseg.errors import InputError
 from reliefseg.raster import SceneFiles
+from reliefseg.raster.gathering import RASTER_SUFFIXES
 from reliefseg.raster.heights import HeightsAre
 from reliefseg.raster.opening import is_remote
-
-SUFFIXES = (".tif", ".tiff", ".vrt", ".png", ".jpg", ".jpeg")
 
 
 @dataclass(frozen=True)
@@ -52,8 +51,11 @@ def _found(argument: str) -> list[Path]:
     if is_remote(path) or path.is_file():
         return [path]
     if path.is_dir():
-        return sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
-    return sorted(Path(path.anchor or ".").glob(argument.removeprefix(path.anchor)))
+        return sorted(p for p in path.iterdir() if p.suffix.lower() in RASTER_SUFFIXES and not p.name.startswith("."))
+    try:
+        return sorted(Path(path.anchor or ".").glob(argument.removeprefix(path.anchor)))
+    except ValueError as error:
+        raise InputError(f"{argument}: no glob ({error}); ** stands between slashes, as in scenes/**/*.tif") from None
 
 
 def refuse_collisions(scenes: Sequence[Path], out: Path) -> None:

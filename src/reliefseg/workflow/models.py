@@ -65,15 +65,20 @@ class Model:
         """What its engines for scenes on disk are made by."""
         return EngineMaker(self.spec, self.predictor.network, self.predictor.device, self.int8)
 
-    def predict(self, image: Path | str, heights: HeightFiles | None = None) -> UInt8[np.ndarray, "h w"]:
-        """Class ids of a whole scene on its own grid; 255 where it is not valid. The scene must fit into memory."""
-        return self.predictor.class_ids(self.read(self.open(Path(image), heights)))
+    def predict(
+        self, image: Path | str, heights: HeightFiles | None = None, gsd: float | None = None
+    ) -> UInt8[np.ndarray, "h w"]:
+        """Class ids of a whole scene on its own grid; 255 where it is not valid. The scene must fit into memory.
+
+        `gsd`, metres a pixel, is for a scene that does not say.
+        """
+        return self.predictor.class_ids(self.read(self.open(Path(image), heights, gsd)))
 
     def probabilities(
-        self, image: Path | str, heights: HeightFiles | None = None
+        self, image: Path | str, heights: HeightFiles | None = None, gsd: float | None = None
     ) -> Float32[np.ndarray, "classes h w"]:
         """Class probabilities of a whole scene on its own grid; they sum to one."""
-        return self.predictor.probabilities(self.read(self.open(Path(image), heights)))
+        return self.predictor.probabilities(self.read(self.open(Path(image), heights, gsd)))
 
     def open(self, image: Path, heights: HeightFiles | None = None, gsd: float | None = None) -> Scene:
         """The scene in this file; InputError where its bands are not the model's or its heights are not there."""

@@ -42,13 +42,23 @@ def predict(
     scene is done: after an interruption the same call goes on from them, to the same bytes. A `shard` computes its
     part and leaves the writing to `merge`. The Ray cluster at the address `ray` computes pieces to the same bytes;
     what a lost worker had to do is given to another. `gsd`, metres a pixel, is for scenes that do not say. All scenes
-    are opened before the first is computed, so that wrong ones are told at once.
+    are opened before the first is computed, so that wrong ones are told at once; one of which no depth can be made (a
+    single colour) is told at the end, when the others are done.
     """
     model = load_model(run, cache=cache)
     opened = open_scenes(model, scenes, out, engine, heights, gsd, say)
+    tallies, faults = [], []
     with connected(ray) if ray else nullcontext():
-        works = (prepared(model, scene, out, wanted, engine, say) for scene in opened)
-        return [predict_scene(model, work, shard, on_cluster if ray else Kit.here, say) for work in works]
+        for scene in opened:
+            try:
+                work = prepared(model, scene, out, wanted, engine, say)
+            except InputError as error:
+                faults += error.offences
+                continue
+            tallies.append(predict_scene(model, work, shard, on_cluster if ray else Kit.here, say))
+    if faults:
+        raise InputError(faults)
+    return tallies
 
 
 def merge(

@@ -78,9 +78,14 @@ def depth_rasters(
 
 
 def make_depth_rasters(dataset: Dataset, settings: Settings, say: Sayer = SILENT) -> Mapping[str, Path]:
-    """Depth rasters of all scenes of a data set, by name; empty where the source comes out as `none`."""
+    """Depth rasters of all scenes of a data set, by name; empty where the source comes out as `none`.
+
+    Where depth comes from surface models, a scene that no split names may lack one: it is left out.
+    """
     depth = with_depth_resolved(settings, dataset).depth
-    return depth_rasters(list(dataset.scenes.values()), depth, dataset.cache, say)
+    named = {name for names in dataset.splits.values() for name in names}
+    scenes = [s for s in dataset.scenes.values() if depth.source != "raster" or s.has_heights or s.name in named]
+    return depth_rasters(scenes, depth, dataset.cache, say)
 
 
 def make_training_depth(dataset: Dataset, settings: Settings, say: Sayer = SILENT) -> None:

@@ -40,8 +40,8 @@ def quantise(run: Path, dataset: Dataset, *, say: Sayer = SILENT) -> Int8Cost:
     if not (installed("onnxruntime") and installed("openvino")):
         raise InputError("int8: OpenVINO or ONNX Runtime is not installed here; pip install 'reliefseg[int8]'")
     refuse_unscored(dataset, "validation")
+    model = load_model(run)
     with held(run):
-        model = load_model(run)
         refuse_other_data(model.spec, dataset)
         training = [*dataset.split("pixel_labelled"), *dataset.split("tile_labelled")]
         some, scenes = _spread(training), dataset.split("validation")

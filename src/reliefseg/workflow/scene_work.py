@@ -64,7 +64,12 @@ class SceneWork:
     @property
     def made_by(self) -> dict[str, Any]:
         """What equal results are made by."""
-        return {"key": self.folder.recipe.key, "wanted": asdict(self.wanted), "validation": self.validation}
+        return {
+            "key": self.folder.recipe.key,
+            "wanted": asdict(self.wanted),
+            "validation": self.validation,
+            "gsd": self.scene.grid.gsd,
+        }
 
     @property
     def megapixels(self) -> float:
@@ -92,7 +97,8 @@ def prepared(model: Model, scene: Scene, out: Path, wanted: Wanted, engine: Engi
 
 def predict_scene(model: Model, work: SceneWork, shard: Shard, where: Where, say: Sayer) -> dict[str, Any]:
     """Computes what is missing of a shard's pieces; of all pieces also writes the results. Returns the tally."""
-    if files := finished_files(work.results, work.made_by):
+    made_by = work.made_by if shard == EVERYTHING else {"key": work.folder.recipe.key}
+    if files := finished_files(work.results, made_by):
         work.folder.remove()  # left over where the process was killed while it removed it
         say.note(f"{work.scene.name}: is there already, made by the same model from the same source")
         return {"scene": work.scene.name, "megapixels": work.megapixels, "seconds": 0.0, "files": files}

@@ -20,21 +20,32 @@ def fresh_folder(folder: Path) -> Path:
 
 
 def hand_over(files: dict[str, Path], out: Path, made_by: dict[str, Any]) -> dict[str, str]:
-    """Moves finished results to their place, and last a note of what they were made by; returns their paths."""
+    """Moves finished results to their place, and last a note of what they were made by; returns their paths.
+
+    What an earlier note lists and is not among them is removed: results in one folder are of one model.
+    """
     probe_folder(out)
+    grown = {path.name: path for file in files.values() for path in file.parent.iterdir()}
+    for name in set(_note(out).get("all", ())) - grown.keys():
+        (out / name).unlink(missing_ok=True)
     (out / NOTE).unlink(missing_ok=True)
-    for path in {p for file in files.values() for p in file.parent.iterdir()}:
-        path.replace(out / path.name)
-    write_json(out / NOTE, {**made_by, "files": {what: path.name for what, path in files.items()}})
+    for name, path in grown.items():
+        path.replace(out / name)
+    named = {what: path.name for what, path in files.items()}
+    write_json(out / NOTE, {**made_by, "files": named, "all": sorted(grown)})
     return {what: str(out / path.name) for what, path in files.items()}
 
 
 def finished_files(out: Path, made_by: dict[str, Any]) -> dict[str, str]:
     """The files that were finished and made by just this; empty where they were not, or one is gone."""
-    try:
-        note = json.loads((out / NOTE).read_text(encoding="utf-8"))
-        files = {what: str(out / name) for what, name in note["files"].items()}
-    except (OSError, ValueError, KeyError):
-        return {}
+    note = _note(out)
+    files = {what: str(out / name) for what, name in note.get("files", {}).items()}
     same = all(note.get(name) == value for name, value in made_by.items())
     return files if same and all(Path(f).exists() for f in files.values()) else {}
+
+
+def _note(out: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads((out / NOTE).read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}
