@@ -49,6 +49,13 @@ def test_gsd_is_metres_also_in_feet_and_never_degrees() -> None:
     assert Grid(5, 5, stated_gsd=0.1).gsd == 0.1
 
 
+def test_gsd_is_on_the_ground_also_in_web_mercator() -> None:
+    """At 52° N the map is 1 / cos 52° = 1.62 times as long as the ground, but for the ellipsoid's flattening."""
+    mercator = Grid(200, 300, Affine(0.3, 0, 1_000_000, 0, -0.3, 6_800_125), CRS.from_epsg(3857))
+    assert mercator.gsd == pytest.approx(0.3 * np.cos(np.radians(52.0)), rel=5e-3)
+    assert mercator.plane_gsd == pytest.approx(0.3)
+
+
 @pytest.mark.parametrize(
     ("other", "same"),
     [

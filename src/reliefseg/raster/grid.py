@@ -9,6 +9,8 @@ from affine import Affine
 from rasterio.crs import CRS
 from rasterio.windows import Window as RasterioWindow
 
+from reliefseg.raster.ellipsoid import ground_gsd
+
 
 @dataclass(frozen=True, order=True)
 class Window:
@@ -73,10 +75,18 @@ class Grid:
 
     @property
     def gsd(self) -> float | None:
-        """Ground sampling distance in metres a pixel (geometric mean of both axes); None where unknown.
+        """Ground sampling distance in metres a pixel (geometric mean of both axes, at the middle); None where unknown.
 
-        A CRS in degrees has none of its own (a degree is no length), so the stated one holds there too.
+        On the ground, not on the map, where the map stretches (Web Mercator). A CRS in degrees has none of its own (a
+        degree is no length), so the stated one holds there too.
         """
+        if self.crs is not None and self.crs.is_projected:
+            return ground_gsd(self.transform, self.crs, self.height / 2, self.width / 2)
+        return self.stated_gsd
+
+    @property
+    def plane_gsd(self) -> float | None:
+        """The same on the plane of the map."""
         if self.crs is not None and self.crs.is_projected:
             return sqrt(abs(self.transform.determinant)) * self.crs.linear_units_factor[1]
         return self.stated_gsd
