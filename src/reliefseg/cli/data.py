@@ -28,13 +28,15 @@ def init(
         file = write_template(folder) if protocol is None else init_protocol(folder, protocol)
         result(as_json, {"file": str(file)}, str(file))
         return
-    proposal = init_dataset(folder)
+    with Teller(quiet=as_json).progress("reading labels") as tick:
+        proposal = init_dataset(folder, tick)
     result(as_json, proposal.to_json(), proposal.to_text())
 
 
 def check(dataset: DataSet, as_json: Json = False) -> None:
     """Say what is there and what is wrong; exit status 1 where there are errors."""
-    report = check_dataset(dataset)
+    with Teller(quiet=as_json).progress("checking scenes") as tick:
+        report = check_dataset(dataset, tick)
     result(as_json, report.to_json(), report.to_text())
     if report.errors:
         raise typer.Exit(1)

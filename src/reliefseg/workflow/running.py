@@ -52,7 +52,8 @@ def run_all(
 
 def refuse_errors(dataset: Path, say: Sayer = SILENT) -> None:
     """Raises the errors of `check` as one InputError; passes its warnings on."""
-    report = check_dataset(dataset)
+    with say.progress("checking scenes") as tick:
+        report = check_dataset(dataset, tick)
     if report.errors:
         raise InputError(report.errors)
     for warning in report.warnings:
