@@ -26,7 +26,7 @@ from reliefseg.inference.choosing import EngineMaker
 from reliefseg.inference.plan import Plan
 from reliefseg.inference.store import FolderStore
 from reliefseg.raster.opening import quiet_georeferencing
-from reliefseg.workflow import Shard, find_scenes, load_model, merge, predict
+from reliefseg.workflow import Shard, find_scenes, load_model, merge, predict, scene_work
 
 HEIGHT, WIDTH = 170, 230
 
@@ -238,6 +238,20 @@ def test_one_scene_without_depth_keeps_no_other_from_being_done(tmp_path, capsys
     assert command(["predict", str(model), str(folder), "-o", str(tmp_path / "out"), "--quiet"]) == 2
     assert "scene a: every valid pixel" in capsys.readouterr().err
     assert [(tmp_path / "out" / name / "classes.tif").exists() for name in "abc"] == [False, True, True]
+
+
+def test_two_processes_do_not_write_the_same_results(model, scene, tmp_path, monkeypatch):
+    def meanwhile(*arguments, **more):
+        with pytest.raises(InputError, match="another process is writing its results"):
+            predict(model, [scene], tmp_path)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(scene_work, "hand_over", meanwhile)
+        with pytest.raises(KeyboardInterrupt):
+            predict(model, [scene], tmp_path)
+    (tally,) = predict(model, [scene], tmp_path)
+    assert tally["pieces_reused"] > 0
 
 
 def test_a_misspelt_run_is_not_made(tmp_path, capsys):

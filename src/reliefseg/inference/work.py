@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -92,6 +95,21 @@ class WorkFolder:
         finally:
             aside.unlink(missing_ok=True)
         return self.engine() or engine
+
+    @contextmanager
+    def written_alone(self) -> Iterator[None]:
+        """Holds the results for this process; another that would write them too gets an InputError at once."""
+        handle = os.open(self.folder / ".writing", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError:
+            raise InputError(
+                f"scene {self.scene}: another process is writing its results in {self.out}; wait for it, or share the "
+                "work out with --shard"
+            ) from None
+        finally:
+            os.close(handle)
 
     def unlike(self) -> list[str]:
         """In which respects earlier, unfinished work on this scene differs; empty where there is none."""

@@ -113,10 +113,11 @@ def predict_scene(model: Model, work: SceneWork, shard: Shard, where: Where, say
         if shard != EVERYTHING:
             workers.wait_for_all()
             return _tally(work, name, todo, time.monotonic() - began, {}, say)
+        stack.enter_context(work.folder.written_alone())
         blocks = Blocks(work.plan, work.folder.store, len(model.spec.classes), workers.wait, model.spec.temperature)
         growing = fresh_folder(work.folder.results)
         paths = write_results(blocks, work.scene.grid, model.classes, growing, work.wanted, model.validation)
-    files = hand_over(paths, work.results, {**work.made_by, "engine": name})
+        files = hand_over(paths, work.results, {**work.made_by, "engine": name})
     tally = _tally(work, name, todo, time.monotonic() - began, files, say)
     work.folder.remove()
     return tally
