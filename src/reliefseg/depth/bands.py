@@ -41,9 +41,9 @@ class Photo:
     def read(self, window: Window) -> UInt8[np.ndarray, "height width 3"]:
         """The photograph in a window, which may reach over the scene's edge: mirrored there."""
         inner = window.clipped(self.scene.grid.height, self.scene.grid.width)
-        data = self.scene.read_bands(inner)[list(self.bands)]
-        shown = stretched(data, self.low, self.high)
-        shown[~self.scene.read_valid(inner)] = self.fill
+        data, valid = self.scene.read(inner)
+        shown = stretched(data[list(self.bands)], self.low, self.high)
+        shown[~valid] = self.fill
         top, left = inner.row - window.row, inner.col - window.col
         bottom, right = window.height - inner.height - top, window.width - inner.width - left
         return np.pad(shown, ((top, bottom), (left, right), (0, 0)), mode="reflect")
@@ -110,7 +110,8 @@ def _sampled(scene: Scene, bands: tuple[int, int, int]) -> _Samples:
     step = max(1, ceil(sqrt(scene.grid.height * scene.grid.width / SAMPLE)))
     pixels, low, high = [], np.full(3, np.inf), np.full(3, -np.inf)
     for window in blocks_of(scene):
-        data, valid = scene.read_bands(window)[list(bands)], scene.read_valid(window)
+        data, valid = scene.read(window)
+        data = data[list(bands)]
         pixels.append(_thinned(data, valid, step))
         if valid.any():
             low = np.minimum(low, data.min(axis=(1, 2), where=valid, initial=_greatest(data.dtype)))

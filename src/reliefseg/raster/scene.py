@@ -112,6 +112,13 @@ class Scene:
             data = dataset.read(list(indexes), window=window.to_rasterio())
             return measured(dataset, window, indexes, data)
 
+    def read(
+        self, window: Window | None = None
+    ) -> tuple[Shaped[np.ndarray, "bands height width"], Bool[np.ndarray, "height width"]]:
+        """As `read_bands` and `read_valid`, the file being opened and decoded once."""
+        with opened(self.image) as dataset:
+            return read_measured(dataset, inside(window, self.grid), len(self.bands))
+
     def read_labels(self, window: Window | None = None) -> UInt8[np.ndarray, "height width"]:
         """Class indexes 0 … n−1; IGNORE_INDEX where ignored, unlabelled or not valid.
 

@@ -26,12 +26,12 @@ def read_scene(
     missing = [b for b in bands if b not in scene.bands]
     if missing:
         raise InputError(f"scene {scene.name}: no band {', '.join(missing)}; it has {', '.join(scene.bands)}")
-    valid = scene.read_valid(window)
+    found, valid = scene.read(window)
     labels = np.full(valid.shape, 255, dtype=np.uint8)
     if with_labels and scene.has_labels:
         labels = scene.read_labels(window)
     return SceneArrays(
-        bands=scene.read_bands(window)[[scene.bands.index(b) for b in bands]],
+        bands=found[[scene.bands.index(b) for b in bands]],
         valid=valid,
         labels=labels,
         depth=None if depth is None else read_depth(depth, window),
