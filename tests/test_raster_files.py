@@ -28,6 +28,7 @@ from reliefseg.raster import (
     write_raster,
     write_text,
 )
+from reliefseg.raster.files import locked
 
 CLASSES = ClassTable((ClassSpec("house", (200, 10, 30)), ClassSpec("tree", (0, 120, 0))))
 UTM = Grid(5, 7, Affine(0.5, 0, 400000, 0, -0.5, 5600000), CRS.from_epsg(32632))
@@ -165,3 +166,13 @@ def test_a_world_file_without_crs_keeps_its_transform(tmp_path: Path) -> None:
     grid = Grid(5, 7, UTM.transform)
     write_raster(tmp_path / "a.tif", np.zeros((5, 7), np.uint8), grid)
     assert read_header(tmp_path / "a.tif").grid == grid
+
+
+def test_a_lock_speaks_of_itself_alone(tmp_path: Path) -> None:
+    busy = InputError("in use")
+    with locked(tmp_path / "l", busy), pytest.raises(InputError, match="in use"), locked(tmp_path / "l", busy):
+        pass
+    with pytest.raises(BlockingIOError), locked(tmp_path / "l", busy):
+        raise BlockingIOError
+    with locked(tmp_path / "l"):
+        assert (tmp_path / "l").exists()

@@ -12,6 +12,9 @@ from reliefseg.inference import PredictionSettings
 from reliefseg.learning import PretrainSettings, TrainSettings
 from reliefseg.tiles import TileSettings
 
+SHRINKS = {"u2net": 32, "u2net-small": 32, "u2net-relief": 64}
+"""How many times smaller these networks' deepest maps are than tiles; plain U-Nets end in more than one value."""
+
 
 class NetworkSettings(BaseModel):
     """Which network is the generator."""
@@ -73,8 +76,7 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _normalisable(self) -> Settings:
-        shrinks = {"u2net-relief": 64}.get(self.network.name, 32)
-        if self.train.batch == 1 and self.tiles.size <= shrinks and not self.network.name.startswith("unet"):
+        if self.train.batch == 1 and self.tiles.size <= SHRINKS.get(self.network.name, 0):
             raise ValueError(
                 f"train.batch = 1: a tile of {self.tiles.size} px ends in a single value, which batch norm cannot "
                 "normalise; take train.batch = 2 or larger tiles"

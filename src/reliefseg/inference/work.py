@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +16,7 @@ from reliefseg.errors import InputError
 from reliefseg.inference.plan import Piece, Plan
 from reliefseg.inference.store import FolderStore
 from reliefseg.raster import Scene, probe_folder, write_json
+from reliefseg.raster.files import locked
 from reliefseg.raster.opening import gdal_name, is_data, is_remote, opened
 
 FORMAT = 1
@@ -96,20 +95,13 @@ class WorkFolder:
             aside.unlink(missing_ok=True)
         return self.engine() or engine
 
-    @contextmanager
-    def written_alone(self) -> Iterator[None]:
+    def written_alone(self) -> AbstractContextManager[None]:
         """Holds the results for this process; another that would write them too gets an InputError at once."""
-        handle = os.open(self.folder / ".writing", os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield
-        except BlockingIOError:
-            raise InputError(
-                f"scene {self.scene}: another process is writing its results in {self.out}; wait for it, or share the "
-                "work out with --shard"
-            ) from None
-        finally:
-            os.close(handle)
+        in_use = InputError(
+            f"scene {self.scene}: another process is writing its results in {self.out}; wait for it, or share the work "
+            "out with --shard"
+        )
+        return locked(self.folder / ".writing", in_use)
 
     def unlike(self) -> list[str]:
         """In which respects earlier, unfinished work on this scene differs; empty where there is none."""

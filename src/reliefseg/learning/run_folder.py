@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,7 +17,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from reliefseg.errors import InputError
-from reliefseg.raster.files import write_text
+from reliefseg.raster.files import locked, write_text
 
 LOG = "log.jsonl"
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
@@ -27,18 +26,16 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 @contextmanager
 def held(run: Path) -> Iterator[None]:
     """Holds a run folder for this process; another process that wants it gets an InputError at once."""
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-        handle = os.open(run / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise InputError(f"run folder {run}: cannot be written ({error.strerror}); choose another with -o") from None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    in_use = InputError(f"run folder {run}: in use by another process; wait for it or choose another")
+    with ExitStack() as stack:
+        try:
+            run.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(run / ".lock", in_use))
+        except OSError as error:
+            raise InputError(
+                f"run folder {run}: cannot be written ({error.strerror}); choose another with -o"
+            ) from None
         yield
-    except BlockingIOError:
-        raise InputError(f"run folder {run}: in use by another process; wait for it or choose another") from None
-    finally:
-        os.close(handle)
 
 
 @contextmanager
@@ -60,7 +57,7 @@ class RunLog:
     """
 
     def __init__(self, run: Path):
-        self.run, self.path, self._curves = run, run / LOG, Curves(run / "events")
+        self.path, self._curves = run / LOG, Curves(run / "events")
         self._waiting = b""
         if self.path.exists() and not self.path.read_bytes().endswith(b"\n"):
             self._write_anew(self.lines())
@@ -94,7 +91,7 @@ class RunLog:
 
     def lines(self) -> list[dict[str, Any]]:
         """What is in the file."""
-        return log_lines(self.run)
+        return log_lines(self.path.parent)
 
     def close(self) -> None:
         """Closes both files."""

@@ -20,23 +20,33 @@ PLANE_ENOUGH = 0.01
 
 @lru_cache(maxsize=4096)
 def ground_gsd(transform: Affine, crs: CRS, row: float, col: float) -> float:
-    """Metres a pixel at a point of a projected grid: on the map's plane where it stretches areas by less than
-    `PLANE_ENOUGH` there, or where PROJ knows no way back, else on the ground."""
-    plane = sqrt(abs(transform.determinant)) * crs.linear_units_factor[1]
-    try:
-        area = float(ground_of_pixels(transform, crs, np.array([[row]]), np.array([[col]]))[0, 0])
-    except CRSError:
-        return plane
-    return plane if not np.isfinite(area) or abs(area / plane**2 - 1) < PLANE_ENOUGH else sqrt(area)
+    """Metres a pixel at a point of a projected grid: on the map's plane where that is near the ground there."""
+    plane = plane_gsd(transform, crs)
+    area = ground_of_pixels(transform, crs, np.array([[row]]), np.array([[col]]))
+    return plane if near_plane(area, plane) else sqrt(area.item())
+
+
+def plane_gsd(transform: Affine, crs: CRS) -> float:
+    """Metres a pixel on the plane of a map."""
+    return sqrt(abs(transform.determinant)) * float(crs.linear_units_factor[1])
+
+
+def near_plane(ground: Float64[np.ndarray, "h w"], gsd: float) -> bool:
+    """Whether a map stretches none of these areas by `PLANE_ENOUGH`; taken so where they are not known."""
+    return not np.isfinite(ground).all() or bool((np.abs(ground / gsd**2 - 1) < PLANE_ENOUGH).all())
 
 
 def ground_of_pixels(
     transform: Affine, crs: CRS, rows: Float64[np.ndarray, "h 1"], cols: Float64[np.ndarray, "1 w"]
 ) -> Float64[np.ndarray, "h w"]:
-    """Square metres a pixel around points of a projected grid, by differences over 8 pixels."""
+    """Square metres a pixel around points of a projected grid, by differences over 8 pixels; nan where PROJ knows no
+    way back."""
     rows, cols = np.broadcast_arrays(rows, cols)
-    right, left = _lon_lat(transform, crs, rows, cols + 4), _lon_lat(transform, crs, rows, cols - 4)
-    down, up = _lon_lat(transform, crs, rows + 4, cols), _lon_lat(transform, crs, rows - 4, cols)
+    try:
+        right, left = _lon_lat(transform, crs, rows, cols + 4), _lon_lat(transform, crs, rows, cols - 4)
+        down, up = _lon_lat(transform, crs, rows + 4, cols), _lon_lat(transform, crs, rows - 4, cols)
+    except CRSError:
+        return np.full(rows.shape, np.nan)
     (x_lon, x_lat), (y_lon, y_lat) = _difference(right, left), _difference(down, up)
     latitude = np.radians((right[1] + left[1]) / 2)
     return np.radians(1) ** 2 * np.abs(x_lon * y_lat - y_lon * x_lat) / 64 * square_metres(latitude)

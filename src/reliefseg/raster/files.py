@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -78,6 +79,21 @@ def probe_folder(folder: Path) -> None:
         raise InputError(f"{folder}: cannot make this folder ({error.strerror}); choose another place") from error
     if not os.access(folder, os.W_OK | os.X_OK):
         raise InputError(f"{folder}: cannot write into this folder; change its permissions or choose another place")
+
+
+@contextmanager
+def locked(file: Path, otherwise: InputError | None = None) -> Iterator[None]:
+    """Holds a file for this process. While another holds it: waits, or raises `otherwise` at once."""
+    handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (fcntl.LOCK_NB if otherwise else 0))
+        except BlockingIOError:
+            assert otherwise is not None
+            raise otherwise from None
+        yield
+    finally:
+        os.close(handle)
 
 
 def _flush(path: Path) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
 
 from affine import Affine
 from rasterio.crs import CRS
 from rasterio.windows import Window as RasterioWindow
 
-from reliefseg.raster.ellipsoid import ground_gsd
+from reliefseg.raster.ellipsoid import ground_gsd, plane_gsd
 
 
 @dataclass(frozen=True, order=True)
@@ -88,7 +87,7 @@ class Grid:
     def plane_gsd(self) -> float | None:
         """The same on the plane of the map."""
         if self.crs is not None and self.crs.is_projected:
-            return sqrt(abs(self.transform.determinant)) * self.crs.linear_units_factor[1]
+            return plane_gsd(self.transform, self.crs)
         return self.stated_gsd
 
     def at(self, window: Window) -> Grid:
@@ -102,13 +101,10 @@ def horizontal(crs: CRS) -> CRS:
     text = crs.to_wkt()
     if not text.startswith(("COMPD_CS[", "COMPOUNDCRS[")):
         return crs
-    first = text.index(",") + 1
-    depth = 0
-    for end in range(text.index("[", first), len(text)):
-        depth += {"[": 1, "]": -1}.get(text[end], 0)
-        if depth == 0:
-            return CRS.from_wkt(text[first : end + 1])
-    return crs
+    start = end = text.index(",") + 1
+    while text.count("[", start, end) == 0 or text.count("[", start, end) > text.count("]", start, end):
+        end = text.index("]", end) + 1
+    return CRS.from_wkt(text[start:end])
 
 
 def coincide(one: Grid, other: Grid) -> bool:
@@ -121,7 +117,8 @@ def coincide(one: Grid, other: Grid) -> bool:
         return False
     if one.transform.is_identity or other.transform.is_identity:
         return True
-    if one.crs is not None and other.crs is not None and horizontal(one.crs) != horizontal(other.crs):
+    known = one.crs is not None and other.crs is not None
+    if known and one.crs != other.crs and horizontal(one.crs) != horizontal(other.crs):
         return False
     to_other = ~other.transform @ one.transform
     corners = [(0, 0), (one.width, 0), (0, one.height), (one.width, one.height)]

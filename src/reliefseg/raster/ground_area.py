@@ -7,10 +7,9 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Float64
-from rasterio.errors import CRSError
 
 from reliefseg.errors import InputError
-from reliefseg.raster.ellipsoid import PLANE_ENOUGH, ground_of_pixels, places, square_metres
+from reliefseg.raster.ellipsoid import ground_of_pixels, near_plane, places, square_metres
 from reliefseg.raster.grid import Grid, Window
 
 LATTICE = 9
@@ -60,16 +59,12 @@ def measure_ground(grid: Grid) -> GroundArea:
 
 
 def _near_plane(grid: Grid) -> bool:
-    """Whether areas on the projection's plane are those on the ground; taken so where PROJ knows no way back."""
+    """Whether areas on the projection's plane are those on the ground, all over the grid."""
     rows, cols = (np.array([0.0, 0.5, 1.0]) * length for length in (grid.height, grid.width))
     gsd = grid.plane_gsd
     assert gsd is not None
     assert grid.crs is not None
-    try:
-        found = ground_of_pixels(grid.transform, grid.crs, rows[:, None], cols[None, :])
-    except CRSError:
-        return True
-    return not np.isfinite(found).all() or bool((np.abs(found / gsd**2 - 1) < PLANE_ENOUGH).all())
+    return near_plane(ground_of_pixels(grid.transform, grid.crs, rows[:, None], cols[None, :]), gsd)
 
 
 def _centres(height: int, width: int) -> tuple[Float64[np.ndarray, "h 1"], Float64[np.ndarray, "1 w"]]:

@@ -94,9 +94,8 @@ def _read(path: Path, grid: Grid, window: Window, column: str) -> tuple[list[Any
         shapes = _to_crs(shapes, _crs(info["crs"]), grid.crs)
     elif grid.transform.is_identity and len(shapes) and shapely.total_bounds(shapes)[[1, 3]].sum() < 0:
         shapes = shapely.transform(shapes, lambda xy: xy * [1, -1])
-    parts = [_polygons_of(shape) for shape in shapes]
-    kept = [i for i, some in enumerate(parts) if some]
-    return [shapely.multipolygons(parts[i]) for i in kept], [_text(values[i]) for i in kept]
+    shapes, kept = _polygons_of(shapes)
+    return list(shapes), [_text(values[i]) for i in kept]
 
 
 def _refuse_others(path: Path, shapes: Any) -> None:
@@ -108,12 +107,13 @@ def _refuse_others(path: Path, shapes: Any) -> None:
         raise InputError(f"{path}: holds {found} besides polygons; labels are polygons: remove or buffer the others")
 
 
-def _polygons_of(shape: Any) -> list[Any]:
-    """The polygons a mended shape is made of; lines and points, left over from spikes, are none."""
-    if shape is None:
-        return []
-    parts = shapely.get_parts(shapely.get_parts([shape]))
-    return [part for part in parts if part.geom_type == "Polygon" and not part.is_empty]
+def _polygons_of(shapes: Any) -> tuple[Any, Any]:
+    """The polygons that mended shapes are made of, and which shapes have any; lines and points of spikes are none."""
+    parts, owner = shapely.get_parts(shapes, return_index=True)
+    parts, within = shapely.get_parts(parts, return_index=True)
+    mine = (shapely.get_type_id(parts) == shapely.GeometryType.POLYGON) & ~shapely.is_empty(parts)
+    kept, place = np.unique(owner[within][mine], return_inverse=True)
+    return shapely.multipolygons(parts[mine], indices=place), kept
 
 
 def _text(value: Any) -> str:

@@ -59,9 +59,8 @@ def _moments(scene: SceneArrays) -> Float64[np.ndarray, "3 bands"]:
     found = np.zeros((3, len(planes)))
     for first in range(0, len(scene.valid), ROWS):
         rows = slice(first, first + ROWS)
-        for band, plane in enumerate(planes):
+        for moments, plane in zip(found.T, planes, strict=True):
             known = plane[rows][scene.valid[rows]].astype(np.float64)
-            if band >= len(scene.bands):
-                known = known[np.isfinite(known)]
-            found[:, band] += (len(known), known.sum(), (known**2).sum())
+            known = known[np.isfinite(known)]  # of depth a valid pixel may have none
+            moments += (len(known), known.sum(), (known**2).sum())
     return found

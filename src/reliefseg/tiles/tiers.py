@@ -6,14 +6,11 @@ Tiles drawn from any of them are the same bits: pixels are gathered where they l
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import json
 import mmap
-import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
 
@@ -22,7 +19,7 @@ import torch
 
 from reliefseg.errors import InputError
 from reliefseg.hardware import free_memory
-from reliefseg.raster.files import probe_folder, whole_folder
+from reliefseg.raster.files import locked, probe_folder, whole_folder
 from reliefseg.tiles.arrays import Normalisation, SceneArrays
 from reliefseg.tiles.flat import FlatScenes, Lay, Outline, in_memory, stored_bands, stored_labels, torch_dtype
 from reliefseg.tiles.settings import Wanted
@@ -94,7 +91,8 @@ def on_disk(folder: Path, role: str, key: str) -> Lay:
         scenes: Iterable[SceneArrays], outline: Outline, normalisation: Normalisation, device: torch.device
     ) -> FlatScenes:
         final = folder / f"{role}-{key}"
-        with _only_one(folder):
+        probe_folder(folder)
+        with locked(folder / ".lock"):  # one process writes; the others wait and find it
             if not _is_whole(final, outline):
                 _write(final, scenes, outline, normalisation)
             for other in (*folder.glob(f"{role}-*"), *folder.glob(f".{role}-*.partial")):
@@ -109,18 +107,6 @@ def bank_key(digests: Sequence[str], normalisation: Normalisation, *more: object
     """Equal for equal scenes stored in the same way; `more` is what was done to scenes after they were digested."""
     parts = json.dumps([FORMAT, list(digests), normalisation.mean, [str(m) for m in more]])
     return hashlib.sha256(parts.encode()).hexdigest()[:16]
-
-
-@contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
-    """One process writes; the others wait and find it."""
-    probe_folder(folder)
-    handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def _sizes(outline: Outline) -> dict[str, int]:

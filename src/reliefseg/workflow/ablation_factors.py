@@ -66,6 +66,7 @@ def factors_of(dataset: Dataset, settings: Settings) -> dict[str, Factor]:
         Factor("adversarial", "adversarial training", _switch({"train.loss.adversarial": 0.0})),
         Factor("sides", "supervised side outputs", _switch({"train.loss.sides": 0.0})),
         Factor("boxes", "random boxes", _box_levels()),
+        # the network comes last: a plain U-Net undoes the start from the depth network
         Factor("init", "start from the depth network's weights", _init_levels(settings)),
         Factor("network", "U²-Net", (Level("plain U-Net", _plain(settings)), Level("U²-Net", {}))),
     )

@@ -90,11 +90,11 @@ def data_summary(dataset: Dataset, prepared: Preparation, tiles: int) -> dict[st
 
 def refuse_changed(then: Mapping[str, Any], now: Mapping[str, Any], run: Path) -> None:
     """InputError where a run was begun on other data than it would go on with; the test split may change."""
+    before, after = _learnt_from(then), _learnt_from(now)
     other = [
-        f"{key}: {_short(old)} then, {_short(new)} now"
-        for key in then.keys() & now.keys()
-        for old, new in [(_learnt_from(then.get(key)), _learnt_from(now[key]))]
-        if old != new
+        f"{key}: {_short(before[key])} then, {_short(after[key])} now"
+        for key in after
+        if key in before and before[key] != after[key]
     ]
     if other:
         raise InputError(
@@ -103,10 +103,10 @@ def refuse_changed(then: Mapping[str, Any], now: Mapping[str, Any], run: Path) -
         )
 
 
-def _learnt_from(value: Any) -> Any:
+def _learnt_from(summary: Mapping[str, Any]) -> dict[str, Any]:
     """As JSON has it; of splits those that a run reads."""
-    read = {k: v for k, v in value.items() if k != "test"} if isinstance(value, dict) else value
-    return json.loads(json.dumps(read))
+    splits = {name: scenes for name, scenes in summary["splits"].items() if name != "test"}
+    return dict(json.loads(json.dumps({**summary, "splits": splits})))
 
 
 def _short(value: Any) -> str:

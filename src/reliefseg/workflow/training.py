@@ -166,8 +166,7 @@ def _prepared(dataset: Dataset, run: Path, settings: Settings, fabric: Fabric, l
         if fabric.world_size > 1:
             agreed(fabric, lambda: make_training_depth(dataset, settings, say))
         prepared = prepare(dataset, settings, fabric.device, say)
-    if fabric.is_global_zero:
-        _write_down(dataset, prepared, run, fabric, log, say)
+    agreed(fabric, lambda: _write_down(dataset, prepared, run, fabric, log, say))
     return prepared
 
 
