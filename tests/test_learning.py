@@ -246,7 +246,7 @@ def test_two_runs_are_equal_and_two_plus_two_steps_are_four(tmp_path):
 def test_two_tiles_are_overfitted(precision):
     """Mean IoU 0.95 on its own two tiles within 60 steps, in either precision."""
     if precision == "bf16-mixed" and pick_precision("auto", torch.device("cpu")) != torch.bfloat16:
-        pytest.skip("this processor imitates bfloat16: three minutes; tests/test_precision.py learns in it everywhere")
+        pytest.skip("this processor imitates bfloat16, which takes three minutes; one step of it is a test of its own")
     arrays = [blocks(0, 32), blocks(1, 32)]
     data = SceneBank(
         arrays, CLASSES, Normalisation.of(arrays), TileSettings(size=32, box_factor=(1, 1), turns=False, jitter=0)
@@ -265,6 +265,18 @@ def test_two_tiles_are_overfitted(precision):
         for k in range(CLASSES)
     ]
     assert np.mean(ious) >= 0.95
+
+
+def test_a_step_in_bfloat16_leaves_weights_whole():
+    """Computed in fewer digits, kept in float32, even where a processor has to imitate it."""
+    settings = TrainSettings(steps=1, batch=2)
+    run = training(settings, precision="bf16-mixed")
+    before = weights(run.generator.network).clone()
+    run.step(bank(), 0, 0)
+    after = weights(run.generator.network)
+    assert {p.dtype for p in run.generator.network.parameters()} == {torch.float32}
+    assert after.isfinite().all()
+    assert not torch.equal(before, after)
 
 
 def test_the_best_average_on_validation_is_kept(tmp_path):
