@@ -220,6 +220,19 @@ def test_threads_read_the_same_scene(big: Path) -> None:
     assert all(np.array_equal(part, whole[:, *w.slices]) for part, w in zip(parts, windows, strict=True))
 
 
+def test_what_is_kept_open_is_decoded_once(tmp_path: Path) -> None:
+    """The file is changed underneath: who looks again sees it, who kept what was decoded does not."""
+    image = save(tmp_path / "a.tif", noise(3, 40, 50), interleave="band", **PLACE)
+    scene = open_scene(image, bands=RGB, classes=CLASSES)
+    before = scene.read_bands()
+    with scene.kept_open():
+        scene.read_bands(Window(0, 0, 10, 10))
+        content = scene.image.read_bytes()
+        scene.image.write_bytes(content.replace(before[0, 3].tobytes(), bytes(50)))
+        np.testing.assert_array_equal(scene.read_bands(Window(2, 5, 4, 9)), before[:, 2:6, 5:14])
+    assert not scene.read_bands()[0, 3].any()
+
+
 def test_what_a_scene_lacks_is_told(big: Path) -> None:
     scene = open_scene(big / "a.tif", bands=RGB, classes=CLASSES)
     with pytest.raises(InputError, match="scene a: has no labels"):

@@ -11,7 +11,7 @@ from reliefseg.depth.cache import is_fresh, raster_path, raster_tags, write_dept
 from reliefseg.depth.metres import RasterSource
 from reliefseg.depth.relative import open_transformers
 from reliefseg.depth.settings import DepthSettings
-from reliefseg.depth.source import DepthSource
+from reliefseg.depth.source import DepthSource, Maker
 from reliefseg.errors import InputError
 from reliefseg.raster import Dataset, Scene
 from reliefseg.raster.files import probe_folder
@@ -47,11 +47,12 @@ def make_depth(
     count.add(sum(source.steps(scene) for scene in scenes) - sum(source.steps(scene) for scene in stale))
     if stale:
         source.load()
-    makers = _gathered(stale, lambda scene: (scene, source.prepare(scene)))
+    makers = _gathered(stale, lambda scene: (scene, _prepared(source, scene)))
     for scene, make in makers:
         path = paths[scene.name]
         probe_folder(path.parent)
-        write_depth(path, scene.grid, make(lambda: count.add(1), path.parent), tags[scene.name])
+        with scene.kept_open():
+            write_depth(path, scene.grid, make(lambda: count.add(1), path.parent), tags[scene.name])
     return paths
 
 
@@ -76,6 +77,11 @@ def _open_source(settings: DepthSettings, scenes: Sequence[Scene]) -> DepthSourc
     if name == "builtin":
         return open_builtin(settings)
     return open_transformers(settings) if name == "transformers" else None
+
+
+def _prepared(source: DepthSource, scene: Scene) -> Maker:
+    with scene.kept_open():
+        return source.prepare(scene)
 
 
 def _gathered(scenes: Iterable[Scene], work: Callable[[Scene], T]) -> list[T]:

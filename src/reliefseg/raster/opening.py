@@ -60,14 +60,15 @@ def opened(path: Path) -> Iterator[DatasetReader]:
     """A raster file open for one read, in the calling thread alone.
 
     Missing, unreadable and truncated files are an `InputError`, also where the damage shows inside the block. URLs and
-    GDAL's virtual file systems are read as GDAL reads them.
+    GDAL's virtual file systems are read as GDAL reads them. Opened again inside the block, the file shares what GDAL
+    has decoded of it.
     """
     if not is_remote(path) and not Path(path).is_file():
         raise InputError(f"{path}: no such file")
     try:
         with rasterio.Env(**GDAL_OPTIONS):
             with quiet_georeferencing():
-                dataset = rasterio.open(gdal_name(path))
+                dataset = rasterio.open(gdal_name(path), sharing=True)
             with dataset:
                 if dataset.driver == "PNG" and not is_remote(path):
                     _refuse_cut_png(Path(path))

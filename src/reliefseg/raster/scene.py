@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,6 +94,17 @@ class Scene:
     def has_heights(self) -> bool:
         """Whether there is a surface model."""
         return self.files.heights is not None
+
+    @contextmanager
+    def kept_open(self) -> Iterator[None]:
+        """Windows of the image and the heights are read from files opened once, in the calling thread.
+
+        Else a strip is decoded for every window that touches it, and a PNG from its top.
+        """
+        with ExitStack() as files:
+            for path in filter(None, (self.image, self.heights, self.ground)):
+                files.enter_context(opened(path))
+            yield
 
     def read_bands(self, window: Window | None = None) -> Shaped[np.ndarray, "bands height width"]:
         """Image bands as the file holds them, in the data set's order, without alpha."""
