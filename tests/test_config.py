@@ -13,6 +13,14 @@ def test_every_preset_is_valid_and_survives_being_written(name, tmp_path):
     assert read_settings(tmp_path / "config.toml") == settings
 
 
+@pytest.mark.parametrize("text", ["a\nb", 'tab\tquote"slash\\', "del\x7f", "Größe"])
+def test_any_text_survives_being_written(text, tmp_path):
+    settings = load_settings("debug")
+    settings = settings.model_copy(update={"depth": settings.depth.model_copy(update={"weights": text})})
+    (tmp_path / "config.toml").write_text(to_toml(settings), encoding="utf-8")
+    assert read_settings(tmp_path / "config.toml").depth.weights == text
+
+
 def test_assignments_win_over_the_file_and_the_file_over_the_preset(tmp_path):
     (tmp_path / "mine.toml").write_text("[train]\nsteps = 77\nbatch = 3\n")
     settings = load_settings("debug", tmp_path / "mine.toml", ["train.steps=99", 'depth.source="none"'])

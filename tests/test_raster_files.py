@@ -18,17 +18,15 @@ from reliefseg.raster import (
     ClassSpec,
     ClassTable,
     Grid,
-    Window,
-    new_class_map,
     open_scene,
     read_header,
     whole_file,
-    write_class_map,
     write_json,
     write_raster,
     write_text,
 )
 from reliefseg.raster.files import locked
+from reliefseg.raster.writers import new_raster
 
 CLASSES = ClassTable((ClassSpec("house", (200, 10, 30)), ClassSpec("tree", (0, 120, 0))))
 UTM = Grid(5, 7, Affine(0.5, 0, 400000, 0, -0.5, 5600000), CRS.from_epsg(32632))
@@ -125,41 +123,16 @@ def test_tags_descriptions_and_nodata_are_kept(tmp_path: Path) -> None:
         assert dataset.nodata == -1
 
 
-def test_class_maps_carry_colours_names_nodata_and_place(tmp_path: Path) -> None:
-    ids = np.array([[0, 1, 255, 0, 1, 1, 0]] * 5, np.uint8)
-    write_class_map(tmp_path / "m.tif", ids, UTM, CLASSES)
-    with rasterio.open(tmp_path / "m.tif") as dataset:
-        np.testing.assert_array_equal(dataset.read(1), ids)
-        assert dataset.colormap(1)[1] == (0, 120, 0, 255)
-        assert (dataset.nodata, dataset.crs, dataset.transform) == (255, UTM.crs, UTM.transform)
-        assert dataset.tags()["class_1"] == "tree"
-        assert dataset.profile["compress"] == "deflate"
-        assert dataset.profile["tiled"]
-    assert _names(tmp_path) == ["m.tif"]
-
-
-def test_class_maps_can_be_written_by_windows(tmp_path: Path) -> None:
-    grid = Grid(300, 520)
-    ids = (np.indices((300, 520)).sum(axis=0) % 2).astype(np.uint8)
-    with new_class_map(tmp_path / "m.tif", grid, CLASSES) as dataset:
-        for row in (0, 256):
-            window = Window(row, 0, 256, 520).clipped(300, 520)
-            dataset.write(ids[window.slices], 1, window=window.to_rasterio())
-    with rasterio.Env(), pytest.warns(rasterio.errors.NotGeoreferencedWarning):
-        dataset = rasterio.open(tmp_path / "m.tif")
-    with dataset:
-        np.testing.assert_array_equal(dataset.read(1), ids)
-
-
-def test_an_interrupted_map_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), new_class_map(tmp_path / "m.tif", UTM, CLASSES):
+def test_an_interrupted_raster_leaves_nothing(tmp_path: Path) -> None:
+    kind = np.dtype(np.uint8)
+    with pytest.raises(KeyboardInterrupt), new_raster(tmp_path / "m.tif", UTM, bands=1, dtype=kind):
         raise KeyboardInterrupt
     assert _names(tmp_path) == []
 
 
 def test_data_of_another_size_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"do not fit a grid of 5 × 7 px"):
-        write_class_map(tmp_path / "m.tif", np.zeros((7, 5), np.uint8), UTM, CLASSES)
+        write_raster(tmp_path / "m.tif", np.zeros((7, 5), np.uint8), UTM)
 
 
 def test_a_world_file_without_crs_keeps_its_transform(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def test_of_a_palette_png_the_colours_count_not_the_numbers(tmp_path: Path) -> N
     palette = {0: (0, 255, 0), 1: (0, 0, 0), 2: (255, 0, 0), 3: (255, 255, 255)}
     scene = scene_with(save(tmp_path / "l.png", numbers, "PNG", palette), (1, 5), COLORS)
     np.testing.assert_array_equal(scene.read_labels(), [[1, 255, 0, 2, 1]])
-    values = list_label_values(tmp_path / "l.png")
+    values = list_label_values(tmp_path / "l.png", [Window(0, 0, 1, 2), Window(0, 2, 1, 3)])
     assert values == ("colors", Counter({"#00FF00": 2, "#000000": 1, "#FF0000": 1, "#FFFFFF": 1}))
 
 
@@ -111,7 +111,7 @@ def test_ids_need_not_be_consecutive_and_nodata_is_ignored(tmp_path: Path, dtype
     ids = np.array([[[7, 300, 0, 999]]], dtype)
     scene = scene_with(save(tmp_path / "l.tif", ids, nodata=999, **PLACE), (1, 4), IDS)
     np.testing.assert_array_equal(scene.read_labels(), [[0, 1, 255, 255]])
-    assert list_label_values(tmp_path / "l.tif") == ("ids", Counter({"7": 1, "300": 1, "0": 1}))
+    assert list_label_values(tmp_path / "l.tif", [Window(0, 0, 1, 4)]) == ("ids", Counter({"7": 1, "300": 1, "0": 1}))
 
 
 def test_transparent_labels_are_ignored(tmp_path: Path) -> None:

@@ -97,6 +97,7 @@ def test_rasters_lie_on_the_grid_with_colours_names_and_overviews(
     with rasterio.open(paths["classes"]) as dataset:
         np.testing.assert_array_equal(dataset.read(1), class_ids)
         assert dataset.colormap(1)[1] == (0, 120, 0, 255)
+        assert dataset.tags()["class_1"] == CLASSES.names[1]
         assert set(np.unique(dataset.read(1, out_shape=(350, 550)))) == {0, 1, NODATA}
     with rasterio.open(paths["probabilities"]) as dataset:
         assert dataset.descriptions == CLASSES.names

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from reliefseg.config.settings import Settings
 from reliefseg.errors import InputError
+from reliefseg.raster.files import toml_string
 
 Table = dict[str, Any]
 
@@ -145,8 +146,7 @@ def _toml_value(value: typing.Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}"'
+        return toml_string(value)
     if isinstance(value, list):
         return "[" + ", ".join(_toml_value(v) for v in value) + "]"
     return repr(value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,7 +43,7 @@ class SceneCounts(NamedTuple):
 
 
 class SplitEvaluation:
-    """The figures of a split from pooled counts; scenes may be added in any order and merged from parts."""
+    """The figures of a split from pooled counts; scenes may be added in any order."""
 
     def __init__(self, classes: ClassTable):
         self.classes = classes
@@ -60,19 +59,12 @@ class SplitEvaluation:
 
         InputError: a scene added twice, maps of different size, ids of no class.
         """
-        self._refuse_known([scene])
+        if scene in self.scenes:
+            raise InputError(f"scene {scene}: was counted already; a scene counts once")
         try:
             self.scenes[scene] = count_scene(truth, predicted, len(self.classes))
         except InputError as error:
             raise InputError(f"scene {scene}: {offence}" for offence in error.offences) from None
-
-    def merge(self, other: SplitEvaluation) -> None:
-        """Takes over scenes counted elsewhere; InputError: other classes, or scenes that are here already."""
-        if other.classes.names != self.classes.names:
-            mine, theirs = (", ".join(one.classes.names) for one in (self, other))
-            raise InputError(f"evaluation: counts of classes {theirs} cannot join those of classes {mine}")
-        self._refuse_known(other.scenes)
-        self.scenes.update(other.scenes)
 
     def to_metrics(self) -> dict[str, Any]:
         """The figures as `metrics.json` holds them, ready for JSON: fractions, None where undefined.
@@ -96,11 +88,6 @@ class SplitEvaluation:
             },
             "per_scene": {scene: {**_block(one, names), "outlines": _outlines(one)} for scene, one in counts.items()},
         }
-
-    def _refuse_known(self, scenes: Collection[str]) -> None:
-        known = [scene for scene in scenes if scene in self.scenes]
-        if known:
-            raise InputError(f"scene {scene}: was counted already; a scene counts once" for scene in known)
 
 
 def count_scene(

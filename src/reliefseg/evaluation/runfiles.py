@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from reliefseg.errors import InputError
+from reliefseg.raster.files import read_json_lines
 
 SPLIT_ORDER = ("test", "validation")
 """Which split a report speaks of first."""
@@ -98,7 +98,7 @@ def read_run(path: Path) -> RunFiles:
         )
     offences: list[str] = []
     settings = (path / "config.toml").read_text(encoding="utf-8") if (path / "config.toml").is_file() else ""
-    log, unread = _log(path / "log.jsonl")
+    log, unread = read_json_lines(path / "log.jsonl")
     run = RunFiles(
         path=path,
         settings=settings,
@@ -155,15 +155,3 @@ def _toml(path: Path, text: str, offences: list[str]) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         offences.append(f"{path}: not TOML ({error}); expected the resolved settings of a run. Mend that line.")
         return {}
-
-
-def _log(path: Path) -> tuple[list[dict[str, Any]], int]:
-    """The log's lines, and how many of them an interruption cut short."""
-    if not path.is_file():
-        return [], 0
-    lines: list[dict[str, Any]] = []
-    texts = [one for one in path.read_text(encoding="utf-8").splitlines() if one.strip()]
-    for text in texts:
-        with suppress(ValueError):
-            lines.append(json.loads(text))
-    return lines, len(texts) - len(lines)

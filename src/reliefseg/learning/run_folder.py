@@ -8,7 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,7 +17,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from reliefseg.errors import InputError
-from reliefseg.raster.files import locked, write_text
+from reliefseg.raster.files import locked, read_json_lines, write_text
 
 LOG = "log.jsonl"
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
@@ -160,9 +160,4 @@ class Curves:
 
 def log_lines(run: Path) -> list[dict[str, Any]]:
     """What a run logged; a line cut short is left out."""
-    lines: list[dict[str, Any]] = []
-    text = (run / LOG).read_text(encoding="utf-8") if (run / LOG).exists() else ""
-    for line in text.splitlines():
-        with suppress(ValueError):
-            lines.append(json.loads(line))
-    return lines
+    return read_json_lines(run / LOG)[0]

@@ -16,7 +16,7 @@ from reliefseg.raster.proposal import Proposal
 from reliefseg.raster.protocols import PROTOCOLS, init_protocol
 from reliefseg.raster.scene import Scene, SceneFiles, open_scene
 from reliefseg.raster.tile_labels import TileLabel
-from reliefseg.raster.writers import new_class_map, new_raster, write_class_map, write_raster
+from reliefseg.raster.writers import write_raster
 
 __all__ = [
     "FILE_NAME",
@@ -51,8 +51,6 @@ __all__ = [
     "list_label_values",
     "load_dataset",
     "nearest",
-    "new_class_map",
-    "new_raster",
     "open_scene",
     "overlaps_across_splits",
     "parse_color",
@@ -60,7 +58,6 @@ __all__ = [
     "read_header",
     "survey_dataset",
     "whole_file",
-    "write_class_map",
     "write_json",
     "write_raster",
     "write_template",

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
-from zlib import crc32
-
-import numpy as np
 
 from reliefseg.errors import InputError
 from reliefseg.raster.dataset import Dataset, survey_dataset
@@ -19,7 +16,7 @@ from reliefseg.raster.inspection import Inspection, inspect_scene
 from reliefseg.raster.patterns import COMPANIONS, PLACEHOLDER, match_pattern
 from reliefseg.raster.scene import Scene
 from reliefseg.raster.tables import count_of, percent, text_table
-from reliefseg.raster.tile_labels import drawn_windows, grid_windows
+from reliefseg.raster.tile_labels import ruled_windows
 
 GSD_FACTOR = 1.5
 """Scenes whose gsd differ by more than this factor are worth a warning."""
@@ -147,7 +144,7 @@ def check_dataset(path: str | Path, tick: Tick | None = None) -> CheckReport:
         *(w for name, i in inspections.items() for w in _pixel_warnings(dataset.scenes[name], i)),
         *_unused_patterns(dataset.root, parsed),
     ]
-    return CheckReport(**{**vars(report), "warnings": tuple(warnings)})
+    return replace(report, warnings=tuple(warnings))
 
 
 def _row(scene: Scene, dataset: Dataset, found: Inspection) -> SceneRow:
@@ -187,14 +184,11 @@ def _price(tile_labels: int | None) -> str:
 
 
 def _tile_windows(dataset: Dataset, scene: Scene) -> list[Window]:
-    """The windows whose tile labels come from this scene's label file; the draw is `Dataset.tile_labels`'s."""
+    """The windows whose tile labels come from this scene's label file."""
     rule = dataset.tile_rule
     if rule is None or rule.size is None or rule.file or scene.name not in dataset.splits.get("tile_labelled", ()):
         return []
-    if rule.per_scene == "grid":
-        return grid_windows(scene.grid, rule.size)
-    rng = np.random.default_rng([0, crc32(scene.name.encode())])
-    return drawn_windows(scene.grid, rule.size, rule.per_scene, rng)
+    return ruled_windows(scene, rule, rule.size)
 
 
 def _count_tile_labels(dataset: Dataset, inspections: dict[str, Inspection]) -> int | None:

@@ -17,7 +17,7 @@ from reliefseg.raster.classes import IGNORE_INDEX, ClassTable
 from reliefseg.raster.files import whole_file, write_text
 from reliefseg.raster.grid import Grid
 from reliefseg.raster.opening import GDAL_OPTIONS, quiet_georeferencing
-from reliefseg.raster.writers import describe_classes, new_raster
+from reliefseg.raster.writers import new_raster
 
 TILE = 512
 """Side of a tile of a COG, pixels."""
@@ -54,9 +54,16 @@ def new_cog(path: Path, grid: Grid, *, bands: int, overviews: Literal["mode", "a
 def new_class_cog(path: Path, grid: Grid, classes: ClassTable) -> Iterator[DatasetWriter]:
     """An empty class map as `new_cog`, with the classes' colours, and their names in `PATH.aux.xml` for GDAL."""
     with new_cog(path, grid, bands=1, overviews="mode") as dataset:
-        describe_classes(dataset, classes)
+        _describe(dataset, classes)
         yield dataset
     write_text(path.with_name(f"{path.name}.aux.xml"), category_names(classes))
+
+
+def _describe(dataset: DatasetWriter, classes: ClassTable) -> None:
+    """The classes' colours, and their names as tags `class_0`, `class_1`, …"""
+    table = {index: (*color, 255) for index, color in enumerate(classes.colors)}
+    dataset.write_colormap(1, table | {IGNORE_INDEX: (0, 0, 0, 0)})
+    dataset.update_tags(**{f"class_{index}": name for index, name in enumerate(classes.names)})
 
 
 def category_names(classes: ClassTable) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -17,11 +16,9 @@ from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
 
 from reliefseg.errors import InputError
-from reliefseg.raster.classes import ClassSpec, ClassTable
 from reliefseg.raster.grid import Grid, Window
 from reliefseg.raster.heights import HeightsAre, read_metres
-from reliefseg.raster.inspection import strips
-from reliefseg.raster.labels import LabelValues, read_label_raster
+from reliefseg.raster.labels import list_label_values
 from reliefseg.raster.opening import has_palette, opened, read_header
 from reliefseg.raster.tile_labels import WINDOW_COLUMNS
 
@@ -29,9 +26,6 @@ FEW = 40
 """Labels have fewer different values than this, photographs more."""
 SAMPLE = 512
 """Side of the window in the middle of a file that is looked at for a first impression, pixels."""
-
-_BLACK = ClassTable((ClassSpec("black", (0, 0, 0)),))
-_NO_ID = ClassTable((ClassSpec("none", (0, 0, 0), id=-(2**40)),), colors_stated=False)
 
 
 class BandGuess(NamedTuple):
@@ -56,19 +50,6 @@ class TileTable(NamedTuple):
     scenes: tuple[str, ...]
 
 
-def count_label_values(path: Path, windows: Iterable[Window] | None = None) -> LabelValues:
-    """Every colour or id of a label raster with its number of pixels, read in strips; `InputError` for damage."""
-    header = read_header(path)
-    by_id = header.band_count - header.alpha_count == 1 and not header.has_palette
-    counts: Counter[str] = Counter()
-    for window in strips(header.grid) if windows is None else windows:
-        reading = read_label_raster(path, window, _NO_ID if by_id else _BLACK)
-        counts += reading.unknown
-        if not by_id:
-            counts["#000000"] += int((reading.labels == 0).sum())
-    return LabelValues("ids" if by_id else "colors", +counts)
-
-
 def looks_like_labels(path: Path) -> bool:
     """Whether the middle of a raster holds few different whole-number values; False where it cannot be read."""
     try:
@@ -76,7 +57,7 @@ def looks_like_labels(path: Path) -> bool:
         bands = header.band_count - header.alpha_count
         if header.dtype.kind not in "uib" or bands not in (1, 3) or (bands == 3 and header.dtype != np.uint8):
             return False
-        return len(count_label_values(path, [_middle(header.grid)]).counts) <= FEW
+        return len(list_label_values(path, [_middle(header.grid)]).counts) <= FEW
     except InputError:
         return False
 

@@ -55,21 +55,21 @@ class Dataset:
             raise ValueError(f"{name!r} is no split; {nearest(name, SPLITS)}")
         return [self.scenes[scene] for scene in self.splits.get(name, ())]
 
-    def tile_labels(self, seed: int = 0) -> list[TileLabel]:
+    def tile_labels(self) -> list[TileLabel]:
         """The tile labels of the tile_labelled scenes: from the CSV file, or read off their label files.
 
-        `seed` draws the windows where `per_scene` is a number. Rows of the CSV for other scenes are left out.
+        Rows of the CSV for other scenes are left out.
         """
         scenes = self.split("tile_labelled")
         if self.tile_rule is None or self.tile_rule.file is None:
-            return self.tile_labels_of(scenes, seed)
+            return self.tile_labels_of(scenes)
         named = {scene.name for scene in scenes}
         labels, faults = survey_csv(self.root / self.tile_rule.file, self.scenes, self.classes)
         if faults:
             raise InputError(faults)
         return [label for label in labels if label.scene in named]
 
-    def tile_labels_of(self, scenes: Sequence[Scene], seed: int = 0) -> list[TileLabel]:
+    def tile_labels_of(self, scenes: Sequence[Scene]) -> list[TileLabel]:
         """Tile labels read off the label files of any scenes by the data set's rule, whole grids of windows.
 
         Without a stated `size` it is the commonest window of the CSV file. Windows without a labelled pixel
@@ -77,7 +77,7 @@ class Dataset:
         """
         rule = self.tile_rule or TileLabelRule(from_labels=True)
         size = rule.size or self._csv_size()
-        return [label for scene in scenes for label in labels_of_windows(scene, rule, size, seed)]
+        return [label for scene in scenes for label in labels_of_windows(scene, rule, size)]
 
     def _csv_size(self) -> int:
         sizes = [label.window.height for label in self.tile_labels()] if self.tile_rule else []

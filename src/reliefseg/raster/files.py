@@ -1,4 +1,4 @@
-"""Files that appear under their final name only when whole."""
+"""Files that appear under their final name only when whole, and JSON read back from them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from reliefseg.errors import InputError
 
@@ -69,6 +70,36 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, content: object) -> None:
     """Writes indented JSON whole or not at all; a number JSON has no word for (nan) is a `ValueError`."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file of ours holds."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def read_json_if_whole(path: Path) -> Any:
+    """As `read_json`; None where there is no such file, or a broken one."""
+    try:
+        return read_json(path)
+    except (OSError, ValueError):
+        return None
+
+
+def read_json_lines(path: Path) -> tuple[list[dict[str, Any]], int]:
+    """The lines of a log, and how many of them an interruption cut short; a file that is missing has none."""
+    if not path.is_file():
+        return [], 0
+    lines: list[dict[str, Any]] = []
+    texts = [one for one in path.read_text(encoding="utf-8").splitlines() if one.strip()]
+    for text in texts:
+        with suppress(ValueError):
+            lines.append(json.loads(text))
+    return lines, len(texts) - len(lines)
+
+
+def toml_string(text: str) -> str:
+    """A text as TOML writes it: as JSON does, which leaves only DEL unescaped that TOML wants escaped."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def probe_folder(folder: Path) -> None:

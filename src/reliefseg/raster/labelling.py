@@ -11,9 +11,11 @@ from typing import Literal
 
 from reliefseg.errors import InputError
 from reliefseg.raster.classes import ClassSpec, ClassTable, palette_color
-from reliefseg.raster.contents import PolygonTable, count_label_values, read_polygon_table
+from reliefseg.raster.contents import PolygonTable, read_polygon_table
 from reliefseg.raster.grid import Grid
-from reliefseg.raster.labels import list_counts
+from reliefseg.raster.inspection import strips
+from reliefseg.raster.labels import list_counts, list_label_values
+from reliefseg.raster.opening import read_header
 from reliefseg.raster.polygons import burn_polygons
 from reliefseg.raster.proposal import ClassRow
 
@@ -57,7 +59,7 @@ def by_rasters(paths: Sequence[Path], tick: Callable[[int, int], None] | None = 
     found: dict[Path, tuple[str, Counter[str]]] = {}
     for done, path in enumerate(paths, 1):
         with suppress(InputError):  # told by survey_dataset or check
-            found[path] = count_label_values(path)
+            found[path] = list_label_values(path, strips(read_header(path).grid))
         if tick is not None:
             tick(done, len(paths))
     kinds = Counter(kind for kind, _ in found.values())

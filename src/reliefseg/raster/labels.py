@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -69,16 +69,18 @@ def read_label_raster(path: Path, window: Window, classes: ClassTable) -> Readin
     return _look_up(found, _known_ids(classes) if by_id else _known_colors(classes), by_id)
 
 
-def list_label_values(path: Path) -> LabelValues:
-    """Every colour or id of a label raster with its count: colours with a palette or three bands, else ids.
+def list_label_values(path: Path, windows: Iterable[Window]) -> LabelValues:
+    """Every colour or id in windows of a label raster with its count: colours with a palette or three bands, else ids.
 
-    Nodata and transparent pixels are not counted. Reads the whole file.
+    Nodata and transparent pixels are not counted.
     """
+    counts: Counter[str] = Counter()
     with opened(path) as dataset:
         by_id = len(_label_bands(dataset)) == 1 and not has_palette(dataset)
-        whole = Window(0, 0, dataset.height, dataset.width)
-        found = _read_ids(dataset, whole) if by_id else _read_colors(dataset, whole)
-    return LabelValues("ids" if by_id else "colors", _count(found.codes[found.measured], by_id))
+        for window in windows:
+            found = _read_ids(dataset, window) if by_id else _read_colors(dataset, window)
+            counts += _count(found.codes[found.measured], by_id)
+    return LabelValues("ids" if by_id else "colors", counts)
 
 
 def unknown_values_message(unknown: Mapping[str, int], classes: ClassTable, source: Path) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from reliefseg.raster.dataset_file import SPLITS
+from reliefseg.raster.files import toml_string
 from reliefseg.raster.tables import count_of, percent, text_table
 
 
@@ -74,10 +74,10 @@ class Proposal:
     def to_toml(self) -> str:
         """The data-set file, with comments for its reader."""
         head = ["Written by reliefseg init. Look at and correct:", *(f"* {line}" for line in self.unknown)]
-        lines = [*_comments(head), "", f"name = {_quoted(self.file.parent.resolve().name or 'data')}"]
+        lines = [*_comments(head), "", f"name = {toml_string(self.file.parent.resolve().name or 'data')}"]
         lines += [f"bands = {_list(self.bands)}", *self._class_lines(), "", *_table("files", self.files)]
         for name, entry in self.exceptions.items():
-            lines += ["", *_table(f"scenes.{_quoted(name)}", entry)]
+            lines += ["", *_table(f"scenes.{toml_string(name)}", entry)]
         if self.tile_labels is not None:
             lines += ["", *_table("tile_labels", {"file": self.tile_labels})]
         lines += ["", "[splits]", *(f"{s} = {_list(self.splits[s])}" for s in SPLITS if s in self.splits)]
@@ -89,8 +89,8 @@ class Proposal:
             share = "" if row.share is None else f" ({percent(row.share)})"
             lines += ["", "[[classes]]"]
             lines += [] if self.counted == "nothing" else [f"# {row.count:,} {self.counted}{share}"]
-            lines += [f"name = {_quoted(row.name)}"]
-            lines += [] if row.color is None else [f"color = {_quoted(row.color)}"]
+            lines += [f"name = {toml_string(row.name)}"]
+            lines += [] if row.color is None else [f"color = {toml_string(row.color)}"]
             lines += [] if row.id is None else [f"id = {row.id}"]
         return [*lines, "", *_comments(["To ignore a colour or an id: delete its class, and", *IGNORE_EXAMPLE])]
 
@@ -104,19 +104,14 @@ def _class_cells(row: ClassRow) -> list[str]:
 
 
 def _table(name: str, entries: Mapping[str, str]) -> list[str]:
-    return [f"[{name}]", *(f"{key} = {_quoted(value)}" for key, value in entries.items())]
+    return [f"[{name}]", *(f"{key} = {toml_string(value)}" for key, value in entries.items())]
 
 
 def _list(values: Iterable[str]) -> str:
     """On one line where it is short, else one entry a line."""
-    quoted = [_quoted(v) for v in values]
+    quoted = [toml_string(v) for v in values]
     line = f"[{', '.join(quoted)}]"
     return line if len(line) < 90 else "\n".join(["[", *(f"    {q}," for q in quoted), "]"])
-
-
-def _quoted(text: str) -> str:
-    """A TOML basic string: JSON's, which leaves only DEL unescaped that TOML wants escaped."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _comments(lines: Iterable[str]) -> list[str]:

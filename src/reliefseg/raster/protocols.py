@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from reliefseg.errors import InputError
 from reliefseg.raster.dataset_file import FILE_NAME
 from reliefseg.raster.faults import nearest
-from reliefseg.raster.files import write_text
+from reliefseg.raster.files import toml_string, write_text
 from reliefseg.raster.gathering import walk
 
 LABEL_FOLDER = re.compile(r"(^|[\W_])gts?([\W_]|$)|labels?(?!l?ing)|ground.?truth", re.IGNORECASE)
@@ -170,14 +169,14 @@ def _text(name: str, protocol: Protocol, images: Files, labels: Files, heights: 
     used = [scene for scenes in protocol.splits.values() for scene in scenes]
     all_heights = all(scene in heights for scene in used)
     lines = [f"# {protocol.title}. Written by: reliefseg init FOLDER --protocol {name}", ""]
-    lines += [f"name = {_quoted(name)}", f"bands = {_listed(protocol.bands)}", f"gsd = {protocol.gsd}", CLASSES]
-    lines += ["[files]", f"images = {_quoted(_pattern(protocol.images, images[used[0]]))}"]
+    lines += [f"name = {toml_string(name)}", f"bands = {_listed(protocol.bands)}", f"gsd = {protocol.gsd}", CLASSES]
+    lines += ["[files]", f"images = {toml_string(_pattern(protocol.images, images[used[0]]))}"]
     lines += ['heights_are = "dsm"', ""] if all_heights else [""]
     for scene in used:
         files = {"images": images[scene], "labels": labels[scene]} | (
             {"heights": heights[scene]} if all_heights else {}
         )
-        lines += [f"[scenes.{scene}]", *(f"{role} = {_quoted(str(path))}" for role, path in files.items()), ""]
+        lines += [f"[scenes.{scene}]", *(f"{role} = {toml_string(str(path))}" for role, path in files.items()), ""]
     if protocol.tile_size:
         lines += ["[tile_labels]", "from_labels = true", f"size = {protocol.tile_size}", ""]
     lines += ["[splits]", *(f"{split} = {_listed(scenes)}" for split, scenes in protocol.splits.items())]
@@ -191,9 +190,5 @@ def _pattern(images: str, example: PurePosixPath) -> str:
     return str(example.with_name(f"{example.name[:start]}{{scene}}{example.name[end:]}"))
 
 
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
-
-
 def _listed(names: Sequence[str]) -> str:
-    return "[" + ", ".join(_quoted(name) for name in names) + "]"
+    return "[" + ", ".join(toml_string(name) for name in names) + "]"

@@ -61,18 +61,17 @@ def drawn_windows(grid: Grid, size: int, count: int, rng: np.random.Generator) -
     return drawn
 
 
-def labels_of_windows(scene: Scene, rule: TileLabelRule, size: int, seed: int) -> list[TileLabel]:
-    """The tile labels of a scene by the data set's rule, read off its labels once.
-
-    The draw depends on the seed and the scene's name alone, not on which other scenes there are. Windows without
-    a labelled pixel are left out.
-    """
+def ruled_windows(scene: Scene, rule: TileLabelRule, size: int) -> list[Window]:
+    """The windows of a scene by the data set's rule; a draw depends on the scene's name alone, not on other scenes."""
     if rule.per_scene == "grid":
-        windows = grid_windows(scene.grid, size)
-    else:
-        rng = np.random.default_rng([seed, crc32(scene.name.encode())])
-        windows = drawn_windows(scene.grid, size, rule.per_scene, rng)
+        return grid_windows(scene.grid, size)
+    return drawn_windows(scene.grid, size, rule.per_scene, np.random.default_rng([0, crc32(scene.name.encode())]))
+
+
+def labels_of_windows(scene: Scene, rule: TileLabelRule, size: int) -> list[TileLabel]:
+    """The tile labels of a scene by the data set's rule, read off its labels once; windows without any are left out."""
     labels = scene.read_labels()
+    windows = ruled_windows(scene, rule, size)
     shown = [(w, shown_classes(labels[w.slices], len(scene.classes), rule.min_share)) for w in windows]
     return [TileLabel(scene.name, window, classes) for window, classes in shown if classes is not None]
 

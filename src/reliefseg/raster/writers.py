@@ -9,10 +9,9 @@ from typing import Any, Literal
 
 import numpy as np
 import rasterio
-from jaxtyping import Shaped, UInt8
+from jaxtyping import Shaped
 from rasterio.io import DatasetWriter
 
-from reliefseg.raster.classes import IGNORE_INDEX, ClassTable
 from reliefseg.raster.files import whole_file
 from reliefseg.raster.grid import Grid
 from reliefseg.raster.opening import GDAL_OPTIONS, quiet_georeferencing
@@ -52,31 +51,6 @@ def new_raster(
             dataset = rasterio.open(part, "w", **profile)
         with dataset:
             yield dataset
-
-
-@contextmanager
-def new_class_map(path: Path, grid: Grid, classes: ClassTable) -> Iterator[DatasetWriter]:
-    """An empty class map to write windows of class indexes to: the classes' colours, nodata 255.
-
-    The tags `class_0`, `class_1`, … give the classes' names.
-    """
-    with new_raster(path, grid, bands=1, dtype=np.dtype(np.uint8), nodata=IGNORE_INDEX) as dataset:
-        describe_classes(dataset, classes)
-        yield dataset
-
-
-def describe_classes(dataset: DatasetWriter, classes: ClassTable) -> None:
-    """Gives an empty class map the classes' colours, and their names as tags `class_0`, `class_1`, …"""
-    table = {index: (*color, 255) for index, color in enumerate(classes.colors)}
-    dataset.write_colormap(1, table | {IGNORE_INDEX: (0, 0, 0, 0)})
-    dataset.update_tags(**{f"class_{index}": name for index, name in enumerate(classes.names)})
-
-
-def write_class_map(path: Path, class_ids: UInt8[np.ndarray, "height width"], grid: Grid, classes: ClassTable) -> None:
-    """Writes class indexes 0 … n−1 (255: nodata) as a GeoTIFF with the classes' colours, whole or not at all."""
-    _refuse_other_size(class_ids, grid)
-    with new_class_map(path, grid, classes) as dataset:
-        dataset.write(class_ids, 1)
 
 
 def write_raster(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ from reliefseg.learning import Training
 from reliefseg.learning.pretraining import Pretraining
 from reliefseg.learning.run_folder import log_lines
 from reliefseg.raster import Dataset
-from reliefseg.raster.files import write_json
+from reliefseg.raster.files import read_json, read_json_if_whole, write_json
 from reliefseg.workflow.evaluating import measure
 from reliefseg.workflow.saying import Sayer, Silent, Tick, in_words
 from reliefseg.workflow.training import train
@@ -64,9 +63,9 @@ class Job:
         """`new`, `begun`, `done`, or `other`: what lies in the folder was asked something else."""
         if not self.folder.exists():
             return "new"
-        if _read(self.folder / _ASKED) != self.asked:
+        if read_json_if_whole(self.folder / _ASKED) != self.asked:
             return "other"
-        scored = (_read(self.metrics_file) or {}).get("scenes")
+        scored = (read_json_if_whole(self.metrics_file) or {}).get("scenes")
         return "done" if scored == list(self.dataset.splits[self.split]) else "begun"
 
 
@@ -79,11 +78,11 @@ def finish(jobs: Sequence[Job], say: Sayer) -> dict[str, Metrics]:
         for number, job in enumerate(left):
             began = time.monotonic()
             _do(job, say, _Within(tick, number, len(left)))
-            score = json.loads(job.metrics_file.read_text(encoding="utf-8"))["mean_iou"]
+            score = read_json(job.metrics_file)["mean_iou"]
             told = "undefined" if score is None else f"{100 * score:.1f}"
             passed = in_words(time.monotonic() - began)
             say.note(f"run {number + 1} of {len(left)}, {job.name}: mean IoU {told}, {passed}")
-    return {job.name: json.loads(job.metrics_file.read_text(encoding="utf-8")) for job in jobs}
+    return {job.name: read_json(job.metrics_file) for job in jobs}
 
 
 def _do(job: Job, say: Sayer, within: Sayer) -> None:
@@ -106,8 +105,8 @@ def learning_seconds(folder: Path) -> dict[str, float]:
 
 def classes_not_shown(folder: Path) -> list[str]:
     """Classes of which a run's pixel-labelled scenes have no pixel: it cannot learn them."""
-    data = json.loads((folder / "data.json").read_text(encoding="utf-8"))
-    return [one["name"] for one in data["classes"] if not one["labelled_pixels"]]
+    classes = read_json(folder / "data.json")["classes"]
+    return [one["name"] for one in classes if not one["labelled_pixels"]]
 
 
 @dataclass
@@ -132,13 +131,6 @@ class _Within:
 
     def _training(self, done: int, of: int) -> None:
         self.tick(PARTS * self.number + PARTS * done // of, PARTS * self.runs)
-
-
-def _read(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
 
 
 def notes_on_picking(settings: Settings, split: str) -> list[str]:

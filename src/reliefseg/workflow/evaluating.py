@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from reliefseg.inference import ScenePredictor
 from reliefseg.learning import RunLog, held
 from reliefseg.learning.run_folder import log_lines
 from reliefseg.raster import IGNORE_INDEX, ClassTable, Dataset, Scene
-from reliefseg.raster.files import write_json
+from reliefseg.raster.files import read_json, read_json_if_whole, write_json
 from reliefseg.tiles import SceneArrays
 from reliefseg.workflow.models import Model, load_model
 from reliefseg.workflow.preparing import depth_rasters
@@ -145,17 +144,15 @@ def _draw(shown: Shown, folder: Path) -> None:
 
 
 def _readings(folder: Path) -> int:
-    try:
-        return int(json.loads((folder / "metrics.json").read_text(encoding="utf-8")).get("readings", 1))
-    except (OSError, ValueError):
-        return 0
+    metrics = read_json_if_whole(folder / "metrics.json")
+    return 0 if metrics is None else int(metrics.get("readings", 1))
 
 
 def _effort(run: Path) -> dict[str, Any]:
     """Steps, tiles and labels the model has seen, the seconds it took and on what."""
     settings: Settings = read_settings(run / "config.toml")
-    data = json.loads((run / "data.json").read_text(encoding="utf-8"))
-    environment = json.loads((run / "environment.json").read_text(encoding="utf-8"))
+    data = read_json(run / "data.json")
+    environment = read_json(run / "environment.json")
     lines = log_lines(run)
     seconds = sum(x["seconds"] for x in lines if x["event"] == "timing" and not x["part"].startswith("evaluation"))
     pretraining = settings.pretrain.steps if data["tile_labels"] else 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +21,7 @@ from reliefseg.inference.choosing import EngineMaker
 from reliefseg.inference.plan import Plan
 from reliefseg.inference.results import Validation
 from reliefseg.raster import ClassTable, Scene, SceneFiles, default_cache
+from reliefseg.raster.files import read_json_if_whole
 from reliefseg.raster.scene import survey_scene
 from reliefseg.tiles import SceneArrays
 from reliefseg.tiles.loading import relative_gsd
@@ -137,8 +137,5 @@ def load_model(
 
 
 def _validation(run: Path) -> Validation:
-    try:
-        metrics = json.loads((run / "evaluation" / "validation" / "metrics.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return ()
+    metrics = read_json_if_whole(run / "evaluation" / "validation" / "metrics.json") or {"per_scene": {}}
     return [np.array(scene["confusion"], dtype=np.int64) for scene in metrics["per_scene"].values()]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -24,7 +23,7 @@ from reliefseg.learning.processes import Processes, agreed, gather, refuse_uneve
 from reliefseg.learning.run_folder import LOG, unless_full
 from reliefseg.networks import Generator, PackedU2Net, U2Net, build_generator, load_official, load_relief
 from reliefseg.raster import Dataset
-from reliefseg.raster.files import whole_file, write_json, write_text
+from reliefseg.raster.files import read_json, whole_file, write_json, write_text
 from reliefseg.workflow.calibrating import calibrated
 from reliefseg.workflow.preparing import Preparation, make_training_depth, prepare
 from reliefseg.workflow.record import data_summary, environment, notes_on, refuse_changed
@@ -174,7 +173,7 @@ def _write_down(dataset: Dataset, prepared: Preparation, run: Path, fabric: Fabr
     tiles = 0 if prepared.tiles is None else len(prepared.tiles)
     summary = data_summary(dataset, prepared, tiles)
     if (run / DATA).exists():
-        refuse_changed(json.loads((run / DATA).read_text(encoding="utf-8")), summary, run)
+        refuse_changed(read_json(run / DATA), summary, run)
     write_text(run / "config.toml", to_toml(prepared.settings))
     write_json(run / "environment.json", environment(fabric.device, prepared.settings, fabric.world_size))
     write_json(run / DATA, summary)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
 
-from reliefseg.raster import probe_folder, write_json
+from reliefseg.raster.files import probe_folder, read_json_if_whole, write_json
 
 NOTE = "prediction.json"
 
@@ -45,7 +44,4 @@ def finished_files(out: Path, made_by: dict[str, Any]) -> dict[str, str]:
 
 
 def _note(out: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads((out / NOTE).read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        return {}
+    return read_json_if_whole(out / NOTE) or {}
