@@ -362,6 +362,27 @@ def test_a_full_grid_leaves_out_what_cannot_be(towns):
     }
 
 
+def test_a_plain_unet_has_no_side_outputs_to_ask_for(towns):
+    settings = load_settings("ablation")
+    factors = factors_of(towns, settings)
+    questions = {q.factor.key: q for q in full_grid([factors["sides"], factors["network"]], settings)}
+    assert [(a.name, b.name) for a, b in questions["sides"].pairs] == [("recommended", "sides-off")]
+    assert {b.name for _, b in questions["network"].pairs} == {"network-plain-u-net"}
+    assert "sides" not in factors_of(towns, load_settings("ablation", None, ["network.name=unet-small"]))
+
+
+def test_what_cannot_be_trained_is_no_row(towns):
+    """No bands and no depth; weights made for image bands, and for U²-Nets."""
+    alone = load_settings("ablation", None, ["tiles.bands=[]"])
+    assert "depth-none" not in [way.name for q in one_at_a_time([factors_of(towns, alone)["depth"]], alone)
+                                for pair in q.pairs for way in pair]  # fmt: skip
+    official = load_settings("ablation", None, ["network.weights='u2net.safetensors'"])
+    ways = {way.name: way.settings for q in one_at_a_time(list(factors_of(towns, official).values()), official)
+            for pair in q.pairs for way in pair}  # fmt: skip
+    assert "depth-depth-alone" not in ways
+    assert ways["network-plain-u-net"].network.weights is None
+
+
 def test_another_process_can_be_given_what_tells_of_one_run():
     within = ablation_runs._Within(lambda done, of: None, 0, 1)
     assert isinstance(pickle.loads(pickle.dumps(within)), Silent)

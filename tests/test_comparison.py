@@ -169,6 +169,17 @@ def test_the_same_runs_give_the_same_interval():
     assert compare([(one, other)], CLASSES) == compare([(one, other)], CLASSES)
 
 
+def test_a_class_that_few_scenes_show_is_judged_by_those():
+    """Fourteen scenes that do not show it make its interval no narrower."""
+    true = np.full((1, 19, 3), 10_000)
+    true[0, 5:, 2] = 0
+    right = np.full((2, 1, 19, 3), 0.99)
+    right[..., 2] = np.random.default_rng(3).normal(0.7, 0.05, (2, 1, 19))
+    one, other = (counts_from(run, true) for run in right)
+    among_many, alone = (compare([(one[:, :n], other[:, :n])], CLASSES)["iou tree"] for n in (19, 5))
+    assert among_many.high - among_many.low == pytest.approx(alone.high - alone.low, rel=0.15)
+
+
 def test_a_class_of_few_scenes_says_on_how_many_it_rests():
     true = np.full((1, 6, 3), 1_000)
     true[0, 1:, 2] = 0
@@ -176,7 +187,8 @@ def test_a_class_of_few_scenes_says_on_how_many_it_rests():
     one, other = (chance(rng, true, 3, (0, 0, 0.02)) for _ in range(2))
     assert scenes_showing(one).tolist() == [6, 6, 6, 6, 6, 6, 1]
     tree = compare([(one, other)], CLASSES)["iou tree"]
-    assert not isnan(tree.low)
+    assert isnan(tree.low)
+    assert isnan(tree.p)
     true[0, 0, 2] = 0
     pair = counts_from(np.full((3, 6, 3), 0.5), true), counts_from(np.full((3, 6, 3), 0.4), true)
     nowhere = compare([pair], CLASSES)

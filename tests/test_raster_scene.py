@@ -163,6 +163,20 @@ def test_another_number_of_bands_is_told(tmp_path: Path, bands: int, found: str)
         open_scene(path, bands=RGB, classes=CLASSES)
 
 
+def test_bands_of_different_types_are_refused(tmp_path: Path) -> None:
+    save(tmp_path / "rgb.tif", noise(3, 5, 6))
+    save(tmp_path / "nir.tif", noise(1, 5, 6, dtype=np.uint16))
+    bands = "".join(
+        f'<VRTRasterBand dataType="{kind}" band="{i}"><SimpleSource><SourceFilename relativeToVRT="1">{name}'
+        f"</SourceFilename><SourceBand>{band}</SourceBand></SimpleSource></VRTRasterBand>"
+        for i, (kind, name, band) in enumerate([("Byte", "rgb.tif", 1), ("UInt16", "nir.tif", 1)], 1)
+    )
+    vrt = tmp_path / "both.vrt"
+    vrt.write_text(f'<VRTDataset rasterXSize="6" rasterYSize="5">{bands}</VRTDataset>', encoding="utf-8")
+    with pytest.raises(InputError, match=r"bands are of different types \(uint8, uint16\).*gdal_translate -ot"):
+        open_scene(vrt, bands=("red", "nir"), classes=CLASSES)
+
+
 def test_complex_images_are_refused(tmp_path: Path) -> None:
     path = save(tmp_path / "a.tif", noise(3, 4, 4).astype(np.complex64), **PLACE)
     with pytest.raises(InputError, match="the image holds complex64 values; expected"):

@@ -325,6 +325,13 @@ def test_a_class_the_validation_maps_never_show_has_no_interval(
     assert _areas(tmp_path)[1]["adjusted_m2"] == _areas(tmp_path)[1]["high_m2"] == ""
 
 
+def test_of_a_class_the_validation_truth_lacks_nothing_is_known() -> None:
+    """Maps that show some of it, wrongly, do not make its area 0."""
+    found = area_factors([np.array([[900, 0, 30], [0, 500, 20], [0, 0, 0]])] * 5)
+    assert np.isnan(found[:, 2]).all()
+    assert np.isfinite(found[:, :2]).all()
+
+
 def test_qgis_opens_all_in_the_right_place_and_colours(tmp_path: Path, class_ids: np.ndarray, grid: Grid) -> None:
     python = "/usr/bin/python3"
     if not Path(python).exists() or subprocess.run([python, "-c", "import qgis.core"], capture_output=True).returncode:

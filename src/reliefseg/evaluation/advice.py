@@ -132,7 +132,8 @@ def _below_trivial(split: SplitFiles | None) -> Advice | None:
     original = (split.metrics.get("original") or {}) if split else {}
     trivial = original.get("trivial") or {}
     pairs = {key: (original.get(key), trivial.get(key)) for key in ORIGINAL_FIGURES}
-    worse = [key for key, (ours, empty) in pairs.items() if ours is not None and empty is not None and ours <= empty]
+    known = {key: (ours, empty) for key, (ours, empty) in pairs.items() if ours is not None and empty is not None}
+    worse = [key for key, (ours, empty) in known.items() if ours <= empty < 1]
     if not worse:
         return None
     return Advice(

@@ -104,7 +104,8 @@ def _resampled(
 
     Few of a kind vary too little when drawn from themselves. So what changing the n scenes does, and what changing
     the n seeds does to that, is stretched in each draw by √(n / χ²) of n − 1 degrees of freedom: a normal spread
-    becomes Student's t.
+    becomes Student's t. Of a class's IoU, n are the scenes that show the class; of one nothing can be said: nan. With
+    one seed, the spread over seeds is not in it.
 
     Source: Owen, The pigeonhole bootstrap, Annals of Applied Statistics 1 (2007), for drawing rows and columns;
     Hesterberg, What teachers should know about the bootstrap, The American Statistician 69 (2015), for the
@@ -117,7 +118,9 @@ def _resampled(
     all_seeds = by_seed.mean(axis=1)
     moved_by_scenes = all_seeds - estimate
     moved_by_seeds = np.einsum("ds,dsf->df", of_seeds, by_seed) - all_seeds
-    return estimate + _stretch(scenes, rng, draws) * moved_by_scenes + _stretch(seeds, rng, draws) * moved_by_seeds
+    by_scenes = _stretch(scenes_showing(pairs[0][0]), rng, draws) * moved_by_scenes
+    by_seeds = _stretch(np.array([seeds]), rng, draws) * moved_by_seeds if seeds > 1 else 0
+    return estimate + by_scenes + by_seeds
 
 
 def _pooled(
@@ -127,9 +130,15 @@ def _pooled(
     return np.einsum("dn,snkc->dskc", of_scenes, counts, optimize=True)
 
 
-def _stretch(n: int, rng: np.random.Generator, draws: int) -> Float64[np.ndarray, "draws 1"]:
-    """How much further than their own draws n things would vary; of one thing nothing is known."""
-    return np.ones((draws, 1)) if n < 2 else np.sqrt(n / rng.chisquare(n - 1, (draws, 1)))
+def _stretch(n: Int64[np.ndarray, " k"], rng: np.random.Generator, draws: int) -> Float64[np.ndarray, "draws k"]:
+    """How much further than their own draws n things would vary; nan for one thing.
+
+    The same draw of χ² serves all figures that rest on as many things.
+    """
+    stretch = np.full((draws, len(n)), np.nan)
+    for count in np.unique(n[n > 1]):
+        stretch[:, n == count] = np.sqrt(count / rng.chisquare(count - 1, (draws, 1)))
+    return stretch
 
 
 def _differences(

@@ -181,7 +181,8 @@ def _mean_iou_sentence(split: SplitFiles, where: str) -> str:
 
 def _figure(name: str, value: float | None, meaning: str) -> Figure:
     if value is None:
-        return Figure(name, "–", 0.0, "Not defined here: no pixel of the truth counts.")
+        missing = "the truth has no border between classes" if name == "Boundary F1" else "no pixel of the truth counts"
+        return Figure(name, "–", 0.0, f"Not defined here: {missing}.")
     return Figure(name, f"{100 * value:.1f}", min(max(value, 0.0), 1.0), meaning)
 
 

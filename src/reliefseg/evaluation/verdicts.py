@@ -53,7 +53,8 @@ def notes_on_evidence(metrics: Mapping[str, Any], seeds: int) -> list[str]:
     scenes, missing = len(metrics["scenes"]), metrics["classes_without_truth"]
     notes = [
         f"Intervals hold 95 % of {DRAWS:,} draws in which other scenes and other seeds came along, widened for few of "
-        "either. A verdict needs an interval clear of 0 and p below 0.05 after Holm's correction over the rows.",
+        "either; of one scene there is none, and of one seed it leaves out what another would change. A verdict needs "
+        "an interval clear of 0 and p below 0.05 after Holm's correction over the rows.",
         f"All of this is measured on {_counted(scenes, 'scene')} of split {metrics['split']} and speaks of scenes like "
         "those alone; scenes of one place say nothing of another place.",
     ]

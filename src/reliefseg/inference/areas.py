@@ -46,8 +46,9 @@ def area_factors(
 
     The factor is the class's true pixels over those the map gave it, on validation scenes, from one confusion
     matrix (rows true) a scene. Scenes, not pixels, are drawn anew with replacement: pixels of a scene err together.
-    Draws of scenes without the class in truth and map are left out; nan where more than `RARE` of them are. Infinite
-    where the maps of a draw do not have the class and the truth has. Few scenes give intervals that are too narrow.
+    Draws of scenes without the class in truth and map are left out; nan where more than `RARE` of them are, and where
+    no scene has the class in truth: what the maps miss of it is not known. Infinite where the maps of a draw do not
+    have the class and the truth has. Few scenes give intervals that are too narrow.
     Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), percentile interval of a ratio.
     """
     if len(validation) < 2:
@@ -59,9 +60,10 @@ def area_factors(
     with np.errstate(divide="ignore", invalid="ignore"):
         drawn = (draws @ true) / (draws @ shown)
         factor = true.sum(axis=0) / shown.sum(axis=0)
-    rare = np.isnan(drawn).mean(axis=0) > RARE
+    unseen = true.sum(axis=0) == 0
+    rare = unseen | (np.isnan(drawn).mean(axis=0) > RARE)
     ends = np.nanquantile(np.where(rare, 1, drawn), [0.025, 0.975], axis=0, method="inverted_cdf")
-    return np.stack([factor, *np.where(rare, np.nan, ends)])
+    return np.stack([np.where(unseen, np.nan, factor), *np.where(rare, np.nan, ends)])
 
 
 def write_areas(

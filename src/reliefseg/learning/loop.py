@@ -112,11 +112,12 @@ def learn(learner: Learner, take: Step, checkpoints: Path, log: Log, hooks: Hook
     for done in range(start + 1, steps + 1):
         began = time.monotonic()
         losses = take(done - 1)
+        numbers = _numbers(losses, fabric) if done % every == 0 else {}  # waits for the device, as the clock must
         learning += time.monotonic() - began
         hooks.progress(done, steps)
-        if done % every == 0:
+        if numbers:
             rate = (done - start) * learner.batch / learning
-            log.write(learner.phase, "step", step=done, **_numbers(losses, fabric), images_per_second=round(rate, 3))
+            log.write(learner.phase, "step", step=done, **numbers, images_per_second=round(rate, 3))
         if done in validated and hooks.validate is not None:
             scores = hooks.validate(learner.candidate())
             is_best = learner.best.offer(scores[learner.score], done, bare(learner.candidate()))

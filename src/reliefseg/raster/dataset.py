@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -80,8 +81,8 @@ class Dataset:
         return [label for scene in scenes for label in labels_of_windows(scene, rule, size)]
 
     def _csv_size(self) -> int:
-        sizes = [label.window.height for label in self.tile_labels()] if self.tile_rule else []
-        return max(sizes, key=sizes.count) if sizes else 256
+        sizes = Counter(label.window.height for label in self.tile_labels()) if self.tile_rule else Counter[int]()
+        return sizes.most_common(1)[0][0] if sizes else 256
 
 
 class Survey(NamedTuple):

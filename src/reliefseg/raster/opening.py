@@ -39,7 +39,12 @@ class Header(NamedTuple):
     band_count: int
     alpha_count: int
     has_palette: bool
-    dtype: np.dtype
+    dtypes: tuple[str, ...]
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The type that holds the values of all bands."""
+        return np.result_type(*self.dtypes)
 
 
 def is_data(name: str) -> bool:
@@ -93,9 +98,8 @@ def read_header(path: Path, stated_gsd: float | None = None) -> Header:
         grid = Grid(dataset.height, dataset.width, dataset.transform, dataset.crs, stated_gsd)
         if dataset.count == 0:
             raise InputError(f"{path}: holds no raster bands of its own; name one of the rasters inside it")
-        dtype = np.result_type(*dataset.dtypes)
         alpha = sum(c is ColorInterp.alpha for c in dataset.colorinterp)
-        return Header(grid, dataset.count, alpha, has_palette(dataset), dtype)
+        return Header(grid, dataset.count, alpha, has_palette(dataset), dataset.dtypes)
 
 
 def has_palette(dataset: DatasetReader) -> bool:

@@ -232,6 +232,8 @@ def _in_colour(
 def _image_faults(header: Header, bands: tuple[str, ...]) -> list[str]:
     if header.dtype.kind not in "uif":
         return [f"the image holds {header.dtype} values; expected integers or floating-point numbers"]
+    if len(kinds := dict.fromkeys(header.dtypes)) > 1:
+        return [f"its bands are of different types ({', '.join(kinds)}); bring them to one (gdal_translate -ot)"]
     counts = (3,) if header.has_palette else (header.band_count - header.alpha_count, header.band_count)
     if len(bands) in counts:
         return []

@@ -70,7 +70,8 @@ def factors_of(dataset: Dataset, settings: Settings) -> dict[str, Factor]:
         Factor("init", "start from the depth network's weights", _init_levels(settings)),
         Factor("network", "U²-Net", (Level("plain U-Net", _plain(settings)), Level("U²-Net", {}))),
     )
-    impossible = set() if dataset.split("tile_labelled") else USE_TILE_LABELS
+    impossible = set() if dataset.split("tile_labelled") else set(USE_TILE_LABELS)
+    impossible |= {"sides"} if settings.network.name in PLAIN.values() else set()
     open_to_choice = [f for f in factors if len(_distinct(f, settings)) > 1 and f.key not in impossible]
     return {factor.key: factor for factor in open_to_choice}
 
@@ -87,6 +88,10 @@ def _depth_levels(dataset: Dataset, settings: Settings) -> tuple[Level, ...]:
         Level("depth alone", {"tiles.bands": [], "depth.source": source}),
         Level("builtin", {"depth.source": "builtin"}),
     ]
+    if settings.tiles.bands == ():  # nothing would be left to see
+        del levels[0]
+    elif settings.network.weights is not None:  # made for image bands
+        del levels[1]
     if used and all(scene.has_heights for scene in used):
         levels.append(Level("true heights", {"depth.source": "raster"}))
     return tuple(levels)
@@ -102,8 +107,11 @@ def _box_levels() -> tuple[Level, ...]:
 
 
 def _plain(settings: Settings) -> Change:
+    """A plain U-Net has no side outputs, and starts from nothing."""
     name = PLAIN.get(settings.network.name)
-    return {} if name is None else {"network.name": name, "network.init": "random"}
+    if name is None:
+        return {}
+    return {"network.name": name, "network.init": "random", "network.weights": None, "train.loss.sides": 0.0}
 
 
 def _init_levels(settings: Settings) -> tuple[Level, ...]:
@@ -185,13 +193,16 @@ def full_grid(factors: Sequence[Factor], settings: Settings) -> list[Question]:
 def _grid(
     factors: Sequence[Factor], levels: Sequence[Sequence[Level]], settings: Settings
 ) -> Iterator[tuple[tuple[int, ...], Way]]:
-    found: dict[str, Way] = {}
+    """The ways by their places; equal settings are one way, which has the shortest of their names."""
+    places: dict[tuple[int, ...], Settings] = {}
+    names: dict[str, list[list[str]]] = {}
     for place in product(*(range(len(one)) for one in levels)):
         at = [(f, one[k]) for f, one, k in zip(factors, levels, place, strict=True)]
-        names = [_slug(f, level) for f, level in at if level in _others(f, settings)]
-        change = {key: value for _, level in at for key, value in level.change.items()}
-        way = Way("+".join(names) or RECOMMENDED, changed(settings, change))
-        yield place, found.setdefault(way.settings.model_dump_json(), way)
+        places[place] = changed(settings, {key: value for _, level in at for key, value in level.change.items()})
+        parts = [_slug(f, level) for f, level in at if level in _others(f, settings)]
+        names.setdefault(places[place].model_dump_json(), []).append(parts)
+    for place, one in places.items():
+        yield place, Way("+".join(min(names[one.model_dump_json()], key=len)) or RECOMMENDED, one)
 
 
 def _distinct(factor: Factor, settings: Settings) -> list[Level]:

@@ -76,14 +76,14 @@ def _looks(arrays: SceneArrays, names: Sequence[str]) -> tuple[np.ndarray, Seque
 
 
 def _middle(arrays: SceneArrays, side: int) -> SceneArrays:
-    """The middle of a scene, `side` pixels high and wide where it is that large."""
+    """The middle of a scene, `side` pixels high and wide where it is that large; the scene itself is let go."""
     height, width = arrays.valid.shape
     window = Window((height - side) // 2, (width - side) // 2, side, side).clipped(height, width)
     cut = (slice(None), *window.slices)
     return replace(
         arrays,
-        bands=arrays.bands[cut],
-        valid=arrays.valid[window.slices],
-        labels=arrays.labels[window.slices],
-        depth=None if arrays.depth is None else arrays.depth[window.slices],
+        bands=arrays.bands[cut].copy(),
+        valid=arrays.valid[window.slices].copy(),
+        labels=arrays.labels[window.slices].copy(),
+        depth=None if arrays.depth is None else arrays.depth[window.slices].copy(),
     )
