@@ -21,12 +21,14 @@ def _two_threads():
     torch.set_num_threads(min(2, int(os.environ.get("OMP_NUM_THREADS", 2)), os.cpu_count() or 1))
 
 
-@pytest.fixture(autouse=True)
-def torch_alone(monkeypatch):
+@pytest.fixture(scope="module", autouse=True)
+def torch_alone():
     """`auto` tries no engine that happens to be installed: writing ONNX under shape checks takes most of a minute."""
     from reliefseg.inference.choosing import EngineMaker
 
-    monkeypatch.setattr(EngineMaker, "candidates", lambda maker: [maker.full_name("torch")])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(EngineMaker, "candidates", lambda maker: [maker.full_name("torch")])
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ from reliefseg.tiles import BoxLayout, TileSettings, draw_boxes
 from reliefseg.workflow import Ablation, ablate, ablation, ablation_runs, full_grid, one_at_a_time
 from reliefseg.workflow.ablation_factors import chosen, factors_of
 from reliefseg.workflow.evaluating import measure
-from reliefseg.workflow.saying import Silent
+from reliefseg.workflow.saying import SILENT, Silent
 
 
 def layout_of(*shapes, classes=2, relative_gsd=None):
@@ -278,6 +278,16 @@ def towns(tmp_path):
     return load_dataset(data)
 
 
+def test_corrected_labels_are_noticed_and_copies_are_not(towns, tmp_path):
+    before = ablation_runs.contents_of(towns, "validation", SILENT)
+    shutil.copytree(towns.root, tmp_path / "copy")
+    assert ablation_runs.contents_of(load_dataset(tmp_path / "copy"), "validation", SILENT) == before
+    for scene, noticed in (("s3", False), ("s2", True)):  # s3 is the test scene: not read
+        one = towns.scenes[scene]
+        write_raster(one.labels, np.zeros((one.grid.height, one.grid.width), np.uint8), one.grid)
+        assert (ablation_runs.contents_of(towns, "validation", SILENT) != before) == noticed
+
+
 def named(questions):
     return {(q.factor.key, q.richer.name, q.plainer.name) for q in questions}
 
@@ -431,6 +441,15 @@ def test_a_split_whose_labels_are_all_ignored_is_refused(tmp_path, capsys):
     assert ablated(data, tmp_path / "out") == 2
     assert "no pixel of split validation has a class, all its labels are ignored" in capsys.readouterr().err
     assert not (tmp_path / "out" / "runs").exists()
+
+
+def test_nothing_can_be_picked_or_scored_on_labels_that_are_all_ignored(tmp_path, capsys):
+    data = ignored(made_up(tmp_path / "data", telling, scenes=4), ["s2", "s3"])
+    arguments = [str(data), "-o", str(tmp_path / "run"), "--preset", "debug", "--quiet"]
+    assert command(["train", *arguments, *(part for one in TINY for part in ("--set", one))]) == 2
+    assert "no pixel of split validation has a class, nothing can be picked on it" in capsys.readouterr().err
+    assert command(["evaluate", str(tmp_path / "run"), str(data), "--split", "validation", "--quiet"]) == 2
+    assert "no pixel of split validation has a class, all its labels are ignored" in capsys.readouterr().err
 
 
 def test_labelled_scenes_whose_labels_are_all_ignored_are_refused(tmp_path, capsys):

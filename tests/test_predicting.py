@@ -428,6 +428,19 @@ def test_a_disk_that_fills_up_is_one_message(model, scene, tmp_path, monkeypatch
     assert "make space or choose another place" in capsys.readouterr().err
 
 
+def test_pixels_unlike_those_learnt_from_are_said(model, scene, tmp_path):
+    notes = Notes()
+    predict(model, [scene], tmp_path / "out", say=notes)
+    assert not notes.said("another bit depth")
+    assert notes.said("areas have no intervals: this model has no evaluation of validation scenes")
+    with rasterio.open(scene) as dataset:
+        profile, data = dataset.profile, dataset.read().astype(np.uint16)
+    with rasterio.open(tmp_path / "city16.tif", "w", **{**profile, "dtype": "uint16"}) as dataset:
+        dataset.write(data * 256)
+    predict(model, [tmp_path / "city16.tif"], tmp_path / "out", say=notes)
+    assert notes.said("warning: scene city16: its band red has ")
+
+
 def test_places_gdal_knows_are_taken_as_they_are():
     remote = ["https://host/a/b.tif", "/vsis3/bucket/c.tif", "s3://bucket/d.tif"]
     assert [p.stem for p in find_scenes(remote)] == ["b", "c", "d"]

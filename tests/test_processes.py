@@ -10,6 +10,8 @@ import torch
 from lightning_fabric.plugins.environments import LightningEnvironment
 from safetensors.torch import load_file, save_file
 
+from reliefseg.cli import run as command
+from reliefseg.cli.common import Teller
 from reliefseg.errors import InputError
 from reliefseg.learning import LossSettings, OptimiserSettings, Training, TrainSettings
 from reliefseg.learning.processes import PRECISIONS, Processes, agreed, gather, refuse_uneven, start
@@ -167,3 +169,13 @@ def test_what_the_first_process_refuses_is_refused():
 
 def refuse_no():
     raise InputError("no")
+
+
+def test_every_process_says_why_it_failed_and_shards_speak_all(monkeypatch, capsys, tmp_path):
+    """Tasks of `srun predict --shard` work apart: the third is not to fall silent."""
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "4")
+    monkeypatch.setenv("SLURM_PROCID", "2")
+    assert command(["predict", str(tmp_path / "none"), "city.tif", "-o", str(tmp_path), "--shard", "3/4"]) == 2
+    assert "reliefseg: " in capsys.readouterr().err
+    Teller(quiet=False).note("as any other")
+    assert "as any other" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from reliefseg.raster import (
     write_text,
 )
 from reliefseg.raster.files import locked
+from reliefseg.raster.fingerprints import fingerprint
 from reliefseg.raster.writers import new_raster
 
 CLASSES = ClassTable((ClassSpec("house", (200, 10, 30)), ClassSpec("tree", (0, 120, 0))))
@@ -149,3 +151,17 @@ def test_a_lock_speaks_of_itself_alone(tmp_path: Path) -> None:
         raise BlockingIOError
     with locked(tmp_path / "l"):
         assert (tmp_path / "l").exists()
+
+
+@pytest.mark.parametrize("overviews", [[], [2]])
+def test_a_file_in_an_archive_has_a_fingerprint_of_what_it_shows(tmp_path: Path, overviews: list[int]) -> None:
+    found = []
+    for value in (1, 2):
+        folder = tmp_path / str(value)
+        write_raster(folder / "a.tif", np.full((600, 700), value, np.uint8), Grid(600, 700, UTM.transform, UTM.crs))
+        if overviews:
+            with rasterio.open(folder / "a.tif", "r+") as dataset:
+                dataset.build_overviews(overviews)
+        archive = shutil.make_archive(str(folder), "zip", folder)
+        found.append(fingerprint([Path(f"/vsizip/{{{archive}}}/a.tif")]))
+    assert found[0] != found[1]

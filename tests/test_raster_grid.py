@@ -6,6 +6,7 @@ from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
 from rasterio.crs import CRS
+from rasterio.warp import transform as transform_points
 
 from reliefseg.raster import Grid, Window, coincide
 from reliefseg.raster.classes import palette_color, parse_color
@@ -42,10 +43,15 @@ def test_a_windows_grid_has_its_pixels_where_the_scene_has_them(window: Window) 
     assert (x, y) == pytest.approx(METRIC.transform @ (window.col + 3, window.row + 4))
 
 
-def test_gsd_is_metres_also_in_feet_and_never_degrees() -> None:
+def test_gsd_is_metres_also_of_maps_in_feet_and_degrees() -> None:
     assert METRIC.gsd == pytest.approx(0.2)
     assert Grid(5, 5, Affine.scale(1, -1), CRS.from_epsg(2263)).gsd == pytest.approx(0.3048, rel=1e-3)
-    assert Grid(5, 5, Affine.scale(1e-5, -1e-5), CRS.from_epsg(4326)).gsd is None
+    degrees = Affine.translation(11, 48) @ Affine.scale(1e-5, -1e-5)
+    xs, ys = transform_points(CRS.from_epsg(4326), CRS.from_epsg(32632), [11, 11.00001, 11], [48, 48, 47.99999])
+    in_utm = abs((xs[1] - xs[0]) * (ys[2] - ys[0]) - (xs[2] - xs[0]) * (ys[1] - ys[0])) ** 0.5
+    assert Grid(5, 5, degrees, CRS.from_epsg(4326), 0.5).gsd == pytest.approx(in_utm, rel=1e-3)
+    off_the_globe = Affine.translation(500_000, 5_000_000)
+    assert Grid(5, 5, off_the_globe, CRS.from_epsg(4326), 0.5).gsd == 0.5
     assert Grid(5, 5, stated_gsd=0.1).gsd == 0.1
 
 

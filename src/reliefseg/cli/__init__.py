@@ -13,7 +13,6 @@ import typer
 from reliefseg.cli import data, depth, figures, learn, use
 from reliefseg.cli.common import Interrupted
 from reliefseg.errors import InputError
-from reliefseg.learning import is_first_process
 
 app = typer.Typer(
     name="reliefseg",
@@ -74,8 +73,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _fail(message: str, status: int) -> int:
-    if is_first_process():
-        sys.stderr.write(message + "\n")
+    sys.stderr.write(message + "\n")  # of several processes each: it may lack what the others have
     return status
 
 

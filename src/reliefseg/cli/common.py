@@ -16,7 +16,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from reliefseg.config import Settings, load_settings
 from reliefseg.hardware import pick_device
-from reliefseg.learning import is_first_process
 from reliefseg.workflow.saying import Tick, in_words
 
 Preset = Annotated[
@@ -48,7 +47,7 @@ class Teller:
     """Notes and progress bars on standard error; plain lines where it is no terminal."""
 
     def __init__(self, quiet: bool):
-        self.quiet = quiet or not is_first_process()
+        self.quiet = quiet
         self.console = Console(stderr=True, quiet=self.quiet, highlight=False, soft_wrap=True)
 
     def __reduce__(self) -> tuple[type[Teller], tuple[bool]]:
@@ -135,9 +134,7 @@ def resumable(mark: Path) -> Iterator[None]:
 
 
 def result(as_json: bool, value: Any, text: str = "") -> None:
-    """The result on standard output: JSON, or text for people; of several processes the first says it."""
-    if not is_first_process():
-        return
+    """The result on standard output: JSON, or text for people."""
     if as_json:
         sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
     elif text:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -26,6 +26,7 @@ from reliefseg.cli.common import (
     resumable,
 )
 from reliefseg.cli.figures import metrics_table
+from reliefseg.learning import is_first_process
 from reliefseg.raster import load_dataset
 
 
@@ -35,12 +36,12 @@ def pretrain(
     cache: Cache = None, as_json: Json = False, quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Learn from tile labels alone: which classes does a tile show?"""
-    teller = Teller(quiet)
+    teller = _speaker(quiet)
     settings = learning_settings(preset, config, assign, devices, nodes, out, resume, teller)
     with resumable(out / "config.toml"):
         workflow.refuse_errors(dataset, teller)
         encoder = workflow.pretrain(load_dataset(dataset, cache), out, settings, resume=resume, say=teller)
-    result(as_json, {"run": str(out), "encoder": str(encoder)}, f"encoder: {encoder}")
+    _told(as_json, {"run": str(out), "encoder": str(encoder)}, f"encoder: {encoder}")
 
 
 def train(
@@ -49,12 +50,12 @@ def train(
     cache: Cache = None, as_json: Json = False, quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Train: depth, pretraining and adversarial training, whatever is missing."""
-    teller = Teller(quiet)
+    teller = _speaker(quiet)
     settings = learning_settings(preset, config, assign, devices, nodes, out, resume, teller)
     with resumable(out / "config.toml"):
         workflow.refuse_errors(dataset, teller)
         model = workflow.train(load_dataset(dataset, cache), out, settings, resume=resume, say=teller)
-    result(as_json, {"run": str(out), "model": str(model)}, f"model: {model}")
+    _told(as_json, {"run": str(out), "model": str(model)}, f"model: {model}")
 
 
 def run(
@@ -63,12 +64,11 @@ def run(
     cache: Cache = None, as_json: Json = False, quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Check, train, evaluate and report in one go."""
-    teller = Teller(quiet)
+    teller = _speaker(quiet)
     settings = learning_settings(preset, config, assign, devices, nodes, out, resume, teller)
     with resumable(out / "config.toml"):
         done = workflow.run_all(dataset, out, settings, cache=cache, resume=resume, say=teller)
-    text = "\n".join(metrics_table(m) for m in done.metrics.values())
-    result(as_json, {"report": str(done.report), "metrics": done.metrics}, f"{text}\nreport: {done.report}")
+    _tell_of(done, as_json)
 
 
 def demo(
@@ -77,6 +77,20 @@ def demo(
     quiet: Quiet = False,
 ) -> None:
     """Generate scenes and do everything on them."""
-    done = workflow.run_demo(out, say=Teller(quiet))
+    done = workflow.run_demo(out, say=_speaker(quiet))
+    _tell_of(done, as_json)
+
+
+def _speaker(quiet: bool) -> Teller:
+    """Of processes that torchrun or SLURM started to learn together only the first speaks."""
+    return Teller(quiet or not is_first_process())
+
+
+def _told(as_json: bool, value: Any, text: str) -> None:
+    if is_first_process():
+        result(as_json, value, text)
+
+
+def _tell_of(done: workflow.RunResult, as_json: bool) -> None:
     text = "\n".join(metrics_table(m) for m in done.metrics.values())
-    result(as_json, {"report": str(done.report), "metrics": done.metrics}, f"{text}\nreport: {done.report}")
+    _told(as_json, {"report": str(done.report), "metrics": done.metrics}, f"{text}\nreport: {done.report}")

@@ -13,7 +13,6 @@ import numpy as np
 from jaxtyping import Float32
 
 from reliefseg.depth.bands import Photo, survey_photo
-from reliefseg.depth.files import hash_file
 from reliefseg.depth.metres import depth_of_metres
 from reliefseg.depth.mosaic import Mosaic, Plan
 from reliefseg.depth.settings import DepthSettings
@@ -21,6 +20,7 @@ from reliefseg.depth.source import Block, Maker, Making, Step, blocks_of
 from reliefseg.depth.store import PlaneStore
 from reliefseg.errors import InputError
 from reliefseg.raster import Scene
+from reliefseg.raster.files import hash_file
 
 if TYPE_CHECKING:
     from reliefseg.depth.looking import HeightLooker

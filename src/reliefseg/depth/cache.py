@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, UInt16
 
-from reliefseg.depth.files import fingerprint
 from reliefseg.depth.source import Block, DepthSource, Making
 from reliefseg.errors import InputError
 from reliefseg.raster import Grid, Scene, Window, coincide
+from reliefseg.raster.fingerprints import fingerprint
 from reliefseg.raster.opening import opened
 from reliefseg.raster.writers import new_raster
 

@@ -10,8 +10,8 @@ import re
 from importlib.util import find_spec
 from pathlib import Path
 
-from reliefseg.depth.files import hash_file
 from reliefseg.errors import InputError
+from reliefseg.raster.files import hash_file
 
 CONFIGURATION = ("config.json", "preprocessor_config.json")
 PATTERNS = [*CONFIGURATION, "*.safetensors", "*.safetensors.index.json"]

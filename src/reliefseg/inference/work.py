@@ -17,6 +17,7 @@ from reliefseg.inference.plan import Piece, Plan
 from reliefseg.inference.store import FolderStore
 from reliefseg.raster import Scene, probe_folder, write_json
 from reliefseg.raster.files import locked
+from reliefseg.raster.fingerprints import glimpse
 from reliefseg.raster.opening import gdal_name, is_data, is_remote, opened
 
 FORMAT = 1
@@ -145,7 +146,7 @@ def source_hash(scene: Scene, depth: Path | None) -> str:
         with opened(path) as dataset:
             crs = None if dataset.crs is None else dataset.crs.to_wkt()
             facts += [dataset.shape, list(dataset.transform), crs, dataset.dtypes, repr(dataset.nodatavals)]
-            facts += [dataset.tags().get("depth_key")]
+            facts += [dataset.tags().get("depth_key"), *([glimpse(dataset)] if is_remote(path) else [])]
             files = [] if path == depth else sorted(file for file in dataset.files if is_data(file))
         facts += [_stamp(Path(file)) for file in files]
     return hashlib.sha256(json.dumps(facts, default=str).encode()).hexdigest()

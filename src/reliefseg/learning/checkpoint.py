@@ -6,7 +6,6 @@ and nothing else in a step is random.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from torch import Tensor, nn
 
 from reliefseg.errors import InputError
 from reliefseg.export import write_tensors
-from reliefseg.raster.files import whole_folder
+from reliefseg.raster.files import hash_file, whole_folder
 
 KEPT = 3
 """How many of the newest checkpoints of a phase stay, beside the best."""
@@ -64,7 +63,7 @@ def _write(folder: Path, checkpoint: Checkpoint) -> None:
     write_tensors(folder / TENSORS, checkpoint.tensors)
     state = {"phase": checkpoint.phase, "step": checkpoint.step, "values": checkpoint.values}
     (folder / STATE).write_text(json.dumps(state, indent=1), encoding="utf-8")
-    sums = "".join(f"{_sha256(folder / name)}  {name}\n" for name in (TENSORS, STATE))
+    sums = "".join(f"{hash_file(folder / name)}  {name}\n" for name in (TENSORS, STATE))
     (folder / SUMS).write_text(sums, encoding="ascii")
 
 
@@ -112,14 +111,9 @@ def _checkpoints(folder: Path, phase: str) -> list[Path]:
 def _is_intact(path: Path) -> bool:
     try:
         lines = (path / SUMS).read_text(encoding="ascii").splitlines()
-        return all(f"{_sha256(path / name)}  {name}" in lines for name in (TENSORS, STATE))
+        return all(f"{hash_file(path / name)}  {name}" in lines for name in (TENSORS, STATE))
     except (OSError, ValueError):
         return False
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def network_tensors(prefix: str, network: nn.Module) -> dict[str, Tensor]:

@@ -89,7 +89,10 @@ def gather(devices: int, nodes: int, device: torch.device) -> Processes:
     InputError: more devices than there are, or several nodes that do not know one another.
     """
     if TorchElasticEnvironment.detect():
-        return _of(TorchElasticEnvironment(), int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
+        here = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+        if device.type == "cuda":
+            refuse_missing_devices(device, here)
+        return _of(TorchElasticEnvironment(), here)
     if int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1:
         if "SLURM_NTASKS_PER_NODE" not in os.environ:
             raise InputError("SLURM: tasks a node are not known; start with srun --ntasks-per-node=N, a task a device")

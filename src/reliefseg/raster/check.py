@@ -141,6 +141,7 @@ def check_dataset(path: str | Path, tick: Tick | None = None) -> CheckReport:
     warnings = [
         *_gsd_warnings(report),
         *_class_warnings(report),
+        *_score_warnings(report),
         *(w for name, i in inspections.items() for w in _pixel_warnings(dataset.scenes[name], i)),
         *_unused_patterns(dataset.root, parsed),
     ]
@@ -255,6 +256,14 @@ def _class_warnings(report: CheckReport) -> list[str]:
                 "IoU there will be 0: move a scene that shows it into pixel_labelled"
             )
     return lines
+
+
+def _score_warnings(report: CheckReport) -> list[str]:
+    return [
+        f"split {split}: no pixel has a class; nothing can be scored on it: label one of its scenes, or name others"
+        for split in ("validation", "test")
+        if split in report.stated_splits() and not sum(report.pixels(split))
+    ]
 
 
 def _pixel_warnings(scene: Scene, found: Inspection) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from math import sqrt
+from math import pi, sqrt
 
 import numpy as np
 from affine import Affine
@@ -29,6 +29,15 @@ def ground_gsd(transform: Affine, crs: CRS, row: float, col: float) -> float:
 def plane_gsd(transform: Affine, crs: CRS) -> float:
     """Metres a pixel on the plane of a map."""
     return sqrt(abs(transform.determinant)) * float(crs.linear_units_factor[1])
+
+
+def gsd_in_degrees(transform: Affine, crs: CRS, row: float, col: float) -> float | None:
+    """Metres a pixel at a point of a grid in longitude and latitude, the root of a pixel's area; None off the globe."""
+    unit = crs.units_factor[1]
+    latitude = unit * (transform.d * col + transform.e * row + transform.f)
+    if not abs(latitude) < pi / 2:
+        return None
+    return unit * sqrt(abs(transform.determinant) * square_metres(np.array([latitude])).item())
 
 
 def near_plane(ground: Float64[np.ndarray, "h w"], gsd: float) -> bool:

@@ -8,7 +8,7 @@ from affine import Affine
 from rasterio.crs import CRS
 from rasterio.windows import Window as RasterioWindow
 
-from reliefseg.raster.ellipsoid import ground_gsd, plane_gsd
+from reliefseg.raster.ellipsoid import ground_gsd, gsd_in_degrees, plane_gsd
 
 
 @dataclass(frozen=True, order=True)
@@ -76,16 +76,17 @@ class Grid:
     def gsd(self) -> float | None:
         """Ground sampling distance in metres a pixel (geometric mean of both axes, at the middle); None where unknown.
 
-        On the ground, not on the map, where the map stretches (Web Mercator). A CRS in degrees has none of its own (a
-        degree is no length), so the stated one holds there too.
+        On the ground, not on the map, where the map stretches (Web Mercator) or is in degrees.
         """
         if self.crs is not None and self.crs.is_projected:
             return ground_gsd(self.transform, self.crs, self.height / 2, self.width / 2)
+        if self.crs is not None and self.crs.is_geographic:
+            return gsd_in_degrees(self.transform, self.crs, self.height / 2, self.width / 2) or self.stated_gsd
         return self.stated_gsd
 
     @property
     def plane_gsd(self) -> float | None:
-        """The same on the plane of the map."""
+        """The same on the plane of the map; of a map in degrees the stated one."""
         if self.crs is not None and self.crs.is_projected:
             return plane_gsd(self.transform, self.crs)
         return self.stated_gsd

@@ -27,7 +27,7 @@ from reliefseg.workflow.ablation_factors import (
 from reliefseg.workflow.ablation_runs import (
     Job,
     Metrics,
-    classes_not_shown,
+    contents_of,
     finish,
     learning_seconds,
     notes_on_picking,
@@ -35,6 +35,7 @@ from reliefseg.workflow.ablation_runs import (
 )
 from reliefseg.workflow.evaluating import refuse_unscored
 from reliefseg.workflow.preparing import with_depth_resolved
+from reliefseg.workflow.record import classes_not_shown
 from reliefseg.workflow.saying import SILENT, Sayer
 
 Design = Callable[[Sequence[Factor], Settings], list[Question]]
@@ -72,13 +73,14 @@ def ablate(
         questions = ablation.design(chosen(possible, ablation.rows, settings), settings)
         if not questions:
             raise InputError("ablation: no ingredient has a choice with these settings and this data set")
-        runs = _run_all(questions, dataset, out, ablation, say)
+        contents = contents_of(dataset, ablation.split, say)
+        runs = _run_all(questions, dataset, contents, out, ablation, say)
         found = _told(dataset, settings, ablation, runs)
         found["notes"] += _unlearnt(_folder(out, next(iter(runs)), ablation.seeds[0]), runs)
         found["questions"] = _answers(questions, runs)
         if ablation.equal == "time":
             timed = [_at_equal_time(question, out, ablation) for question in questions]
-            more = _run_all(timed, dataset, out, ablation, say)
+            more = _run_all(timed, dataset, contents, out, ablation, say)
             found["equal_time"] = _answers(timed, more)
             found["ways"] |= _ways(more)
         write_json(out / "ablation.json", found)
@@ -87,19 +89,20 @@ def ablate(
 
 
 def _run_all(
-    questions: Sequence[Question], dataset: Dataset, out: Path, ablation: Ablation, say: Sayer
+    questions: Sequence[Question], dataset: Dataset, contents: str, out: Path, ablation: Ablation, say: Sayer
 ) -> dict[str, list[Metrics]]:
     ways = {way.name: way for question in questions for pair in question.pairs for way in pair}
     first = sorted(ways.values(), key=lambda way: way.name != RECOMMENDED)
-    jobs = {way.name: [_job(way, seed, dataset, out, ablation.split) for seed in ablation.seeds] for way in first}
+
+    def job(way: Way, seed: int) -> Job:
+        settings = way.settings.model_copy(update={"seed": seed})
+        folder = _folder(out, way.name, seed)
+        return Job(f"{way.name}, seed {seed}", dataset, settings, folder, ablation.split, contents)
+
+    jobs = {way.name: [job(way, seed) for seed in ablation.seeds] for way in first}
     by_seed = [job for same_seed in zip(*jobs.values(), strict=True) for job in same_seed]
     metrics = finish(by_seed, say)
     return {name: [metrics[job.name] for job in one] for name, one in jobs.items()}
-
-
-def _job(way: Way, seed: int, dataset: Dataset, out: Path, split: str) -> Job:
-    settings = way.settings.model_copy(update={"seed": seed})
-    return Job(f"{way.name}, seed {seed}", dataset, settings, _folder(out, way.name, seed), split)
 
 
 def _folder(out: Path, way: str, seed: int) -> Path:

@@ -195,14 +195,14 @@ def _grid(
 ) -> Iterator[tuple[tuple[int, ...], Way]]:
     """The ways by their places; equal settings are one way, which has the shortest of their names."""
     places: dict[tuple[int, ...], Settings] = {}
-    names: dict[str, list[list[str]]] = {}
+    names: dict[str, list[str]] = {}
     for place in product(*(range(len(one)) for one in levels)):
         at = [(f, one[k]) for f, one, k in zip(factors, levels, place, strict=True)]
         places[place] = changed(settings, {key: value for _, level in at for key, value in level.change.items()})
-        parts = [_slug(f, level) for f, level in at if level in _others(f, settings)]
-        names.setdefault(places[place].model_dump_json(), []).append(parts)
+        name = "+".join(_slug(f, level) for f, level in at if level in _others(f, settings))
+        names.setdefault(places[place].model_dump_json(), []).append(name or RECOMMENDED)
     for place, one in places.items():
-        yield place, Way("+".join(min(names[one.model_dump_json()], key=len)) or RECOMMENDED, one)
+        yield place, Way(min(names[one.model_dump_json()], key=lambda name: name.count("+")), one)
 
 
 def _distinct(factor: Factor, settings: Settings) -> list[Level]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,8 +15,9 @@ from reliefseg.config import Settings
 from reliefseg.learning import Training
 from reliefseg.learning.pretraining import Pretraining
 from reliefseg.learning.run_folder import log_lines
-from reliefseg.raster import Dataset
-from reliefseg.raster.files import read_json, read_json_if_whole, write_json
+from reliefseg.raster import SPLITS, Dataset
+from reliefseg.raster.files import hash_file, read_json, read_json_if_whole, write_json
+from reliefseg.raster.fingerprints import fingerprint_of_scene
 from reliefseg.workflow.evaluating import measure
 from reliefseg.workflow.saying import Sayer, Silent, Tick, in_words
 from reliefseg.workflow.training import train
@@ -25,19 +27,21 @@ LEARNING = (Pretraining.title, Training.title)
 PARTS = 1000
 """Progress is told in so many parts a run."""
 _ASKED = "asked.json"
+LEARNT_FROM = tuple(split for split in SPLITS if split != "test")
 
 Metrics = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run: its name, what it learns from, how, and where."""
+    """One run: its name, what it learns from, how, and where; `contents` stands for what the data's files hold."""
 
     name: str
     dataset: Dataset
     settings: Settings
     folder: Path
     split: str
+    contents: str
 
     @property
     def metrics_file(self) -> Path:
@@ -54,8 +58,9 @@ class Job:
                 "name": data.name,
                 "bands": list(data.bands),
                 "classes": list(data.classes.names),
-                "splits": {name: list(scenes) for name, scenes in data.splits.items() if name != "test"},
+                "splits": {name: list(scenes) for name, scenes in data.splits.items() if name in LEARNT_FROM},
                 "tile_labels": None if data.tile_rule is None else data.tile_rule.model_dump(mode="json"),
+                "contents": self.contents,
             },
         }
 
@@ -67,6 +72,19 @@ class Job:
             return "other"
         scored = (read_json_if_whole(self.metrics_file) or {}).get("scenes")
         return "done" if scored == list(self.dataset.splits[self.split]) else "begun"
+
+
+def contents_of(dataset: Dataset, split: str, say: Sayer) -> str:
+    """SHA-256 over the files of all scenes that are learnt from or score, and of the tile labels."""
+    names = {name for one, scenes in dataset.splits.items() if one in (*LEARNT_FROM, split) for name in scenes}
+    total = hashlib.sha256()
+    with say.progress("looking for changed files") as tick:
+        for done, name in enumerate(sorted(names), 1):
+            total.update(f"{name} {fingerprint_of_scene(dataset.scenes[name])}\n".encode())
+            tick(done, len(names))
+    if dataset.tile_rule is not None and dataset.tile_rule.file is not None:
+        total.update(hash_file(dataset.root / dataset.tile_rule.file).encode())
+    return total.hexdigest()
 
 
 def finish(jobs: Sequence[Job], say: Sayer) -> dict[str, Metrics]:
@@ -101,12 +119,6 @@ def learning_seconds(folder: Path) -> dict[str, float]:
     """How long the parts of learning took a finished run."""
     timings = [line for line in log_lines(folder) if line["event"] == "timing"]
     return {part: sum(one["seconds"] for one in timings if one["part"] == part) for part in LEARNING}
-
-
-def classes_not_shown(folder: Path) -> list[str]:
-    """Classes of which a run's pixel-labelled scenes have no pixel: it cannot learn them."""
-    classes = read_json(folder / "data.json")["classes"]
-    return [one["name"] for one in classes if not one["labelled_pixels"]]
 
 
 @dataclass

@@ -23,6 +23,7 @@ from reliefseg.raster.files import read_json, read_json_if_whole, write_json
 from reliefseg.tiles import SceneArrays
 from reliefseg.workflow.models import Model, load_model
 from reliefseg.workflow.preparing import depth_rasters
+from reliefseg.workflow.record import classes_not_shown
 from reliefseg.workflow.saying import SILENT, Sayer
 
 
@@ -55,7 +56,8 @@ def measure(run: Path, dataset: Dataset, split: str, *, say: Sayer = SILENT) -> 
 
 
 def _evaluated(run: Path, dataset: Dataset, split: str, show: Show, say: Sayer) -> dict[str, Any]:
-    scenes = labelled_scenes(dataset, split)
+    refuse_unscored(dataset, split)
+    scenes = dataset.split(split)
     model = _as_trained(run)
     with held(run):
         refuse_other_data(model.spec, dataset)
@@ -75,6 +77,8 @@ def _evaluated(run: Path, dataset: Dataset, split: str, show: Show, say: Sayer) 
         metrics = {**tally.to_metrics(), "calibration": calibration, **effort}
         metrics |= {"split": split, "readings": readings}
         write_json(folder / "metrics.json", metrics)
+        if unlearnt := [n for n in classes_not_shown(run) if n not in metrics["classes_without_truth"]]:
+            say.note(f"No pixel-labelled scene shows {', '.join(unlearnt)}: it was not learnt; its 0 is in the means.")
         log = RunLog(run)
         log.write("run", "timing", part=f"evaluation on {split}", seconds=round(seconds, 2))
         log.close()

@@ -19,9 +19,17 @@ from reliefseg.evaluation.verdicts import answered, notes_on_evidence
 from reliefseg.learning import held
 from reliefseg.raster import Dataset
 from reliefseg.raster.files import write_json
-from reliefseg.workflow.ablation_runs import Job, Metrics, classes_not_shown, finish, notes_on_picking, surroundings
+from reliefseg.workflow.ablation_runs import (
+    Job,
+    Metrics,
+    contents_of,
+    finish,
+    notes_on_picking,
+    surroundings,
+)
 from reliefseg.workflow.evaluating import refuse_unscored
 from reliefseg.workflow.preparing import with_depth_resolved
+from reliefseg.workflow.record import classes_not_shown
 from reliefseg.workflow.saying import SILENT, Sayer
 
 ALONE, BOTH = LABEL_KINDS
@@ -51,8 +59,15 @@ def label_curve(
         pool = pool_of(dataset)
         numbers = _numbers(asked.numbers, pool)
         variants = {n: _variants(dataset, pool, n, settings) for n in numbers}
+        contents = contents_of(dataset, asked.split, say)
+
+        def job(n: int, kind: str, data: Dataset, seed: int) -> Job:
+            folder = out / "runs" / f"labels-{n}{'-tiles' if kind == BOTH else ''}" / f"seed{seed}"
+            own = settings.model_copy(update={"seed": seed})
+            return Job(f"{n} labelled, {kind}, seed {seed}", data, own, folder, asked.split, contents)
+
         jobs = {
-            (n, kind): [_job(out, n, kind, data, settings, seed, asked.split) for seed in asked.seeds]
+            (n, kind): [job(n, kind, data, seed) for seed in asked.seeds]
             for n, kinds in variants.items()
             for kind, data in kinds.items()
         }
@@ -93,11 +108,6 @@ def _variants(dataset: Dataset, pool: Sequence[str], n: int, settings: Settings)
     if left and settings.uses_tile_labels:
         found[BOTH] = replace(dataset, splits={**splits, "tile_labelled": left})
     return found
-
-
-def _job(out: Path, n: int, kind: str, dataset: Dataset, settings: Settings, seed: int, split: str) -> Job:
-    folder = out / "runs" / f"labels-{n}{'-tiles' if kind == BOTH else ''}" / f"seed{seed}"
-    return Job(f"{n} labelled, {kind}, seed {seed}", dataset, settings.model_copy(update={"seed": seed}), folder, split)
 
 
 def _told(

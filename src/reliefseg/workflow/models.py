@@ -20,7 +20,7 @@ from reliefseg.inference import ScenePredictor
 from reliefseg.inference.choosing import EngineMaker
 from reliefseg.inference.plan import Plan
 from reliefseg.inference.results import Validation
-from reliefseg.raster import ClassTable, Scene, SceneFiles, default_cache
+from reliefseg.raster import ClassTable, Scene, SceneFiles, Window, default_cache
 from reliefseg.raster.files import read_json_if_whole
 from reliefseg.raster.scene import survey_scene
 from reliefseg.tiles import SceneArrays
@@ -29,6 +29,10 @@ from reliefseg.workflow.finding import HeightFiles
 
 COARSE = 1.5
 """From this ratio of pixel sizes on, a scene lacks detail that the model has learnt from, and that is said."""
+
+
+LOOK, FAR = 512, 10.0
+"""Pixels of the middle of a scene, and how many of the model's deviations their mean may lie off, before it is said."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,22 @@ class Model:
             f"warning: scene {scene.name}: pixels of {own:.3g} m, the model learnt from {known:.3g} m: it is resampled "
             f"by {own / known:.3g}; {detail}"
         )
+
+    def looks_note(self, scene: Scene) -> str | None:
+        """What there is to say about pixels unlike those the model learnt from: another bit depth, or other bands."""
+        height, width = scene.grid.height, scene.grid.width
+        middle = Window((height - LOOK) // 2, (width - LOOK) // 2, LOOK, LOOK).clipped(height, width)
+        data, valid = scene.read(middle)
+        if not valid.any():
+            return None
+        for band, mean, std in zip(self.spec.bands, self.spec.mean, self.spec.std, strict=False):
+            found = float(data[scene.bands.index(band)][valid].mean())
+            if abs(found - mean) > FAR * max(std, 1e-6):
+                return (
+                    f"warning: scene {scene.name}: its band {band} has {found:.4g} on average in the middle, that of "
+                    f"the model {mean:.4g}; another bit depth, or other bands? Its map would be wrong then"
+                )
+        return None
 
 
 def load_model(

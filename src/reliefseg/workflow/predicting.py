@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -105,9 +105,15 @@ def open_scenes(
         raise InputError(faults)
     refuse_collisions(paths, out)
     probe_folder(out)
+    if not model.validation:
+        say.note(
+            "areas have no intervals: this model has no evaluation of validation scenes "
+            "(reliefseg evaluate RUN DATASET --split validation)"
+        )
     for scene in opened:
-        if note := model.scale_note(scene):
-            say.note(note)
+        with suppress(InputError):  # damage is told where the scene is computed
+            for note in filter(None, (model.scale_note(scene), model.looks_note(scene))):
+                say.note(note)
     return opened
 
 

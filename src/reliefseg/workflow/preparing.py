@@ -44,7 +44,11 @@ class ValidationScene:
 
 @dataclass(frozen=True)
 class Preparation:
-    """Everything a run reads. `settings` has every choice made by itself written in; `tier` is where scenes lie."""
+    """Everything a run reads.
+
+    `settings` has every choice made by itself written in; `tier` is where scenes lie; `tile_labels` counts those of the
+    data set, held out or not.
+    """
 
     settings: Settings
     spec: ModelSpec
@@ -53,6 +57,7 @@ class Preparation:
     held_out: LabelledTiles | None
     validation: tuple[ValidationScene, ...]
     tier: Tier
+    tile_labels: int
 
 
 def with_depth_resolved(settings: Settings, dataset: Dataset) -> Settings:
@@ -119,7 +124,7 @@ def prepare(dataset: Dataset, settings: Settings, device: torch.device, say: Say
     read, tier = _reader(dataset, bands, depth, settings, device)
     with say.progress("reading scenes") as tick:
         looked = look_through(read, [*labelled, *others], validation, tick)
-    _refuse_unlabelled(labelled, looked)
+    _refuse_unlabelled(dataset, labelled, validation, looked)
     spec = _spec(dataset, settings, bands, looked.normalisation, read.reference_gsd)
     banks = BankMaker(looked, len(dataset.classes), settings, device, tier, dataset.cache / "bank", read.outline)
     if settings.validation.blocks:
@@ -130,8 +135,8 @@ def prepare(dataset: Dataset, settings: Settings, device: torch.device, say: Say
     else:
         checked = [ValidationScene(s.name, ready(partial(read, s), read)) for s in validation]
         pixels = banks.make("pixels", labelled, read)
-    tiles, held_out = _tile_banks(dataset, read, banks)
-    return Preparation(settings, spec, pixels, tiles, held_out, tuple(checked), tier)
+    tiles, held_out, tile_labels = _tile_banks(dataset, read, banks)
+    return Preparation(settings, spec, pixels, tiles, held_out, tuple(checked), tier, tile_labels)
 
 
 def _reader(
@@ -147,13 +152,21 @@ def _reader(
     return (read if keeps else replace(read, kept=None)), tier
 
 
-def _refuse_unlabelled(labelled: Sequence[Scene], looked: Looked) -> None:
-    empty = [s.name for s in labelled if s.name in looked.unlabelled]
-    if empty:
-        raise InputError(
-            f"scene {name}: in splits.pixel_labelled, but no valid pixel has a class; label it or move it"
-            for name in empty
+def _refuse_unlabelled(
+    dataset: Dataset, labelled: Sequence[Scene], validation: Sequence[Scene], looked: Looked
+) -> None:
+    faults = [
+        f"scene {scene.name}: in splits.pixel_labelled, but no valid pixel has a class; label it or move it"
+        for scene in labelled
+        if scene.name in looked.unlabelled
+    ]
+    if validation and all(scene.name in looked.unlabelled for scene in validation):
+        faults.append(
+            f"data set {dataset.name}: no pixel of split validation has a class, nothing can be picked on it; label "
+            "one of its scenes, name others, or leave the split out"
         )
+    if faults:
+        raise InputError(faults)
 
 
 def _refuse_nothing_left(pixels: SceneBank, margin: float) -> None:
@@ -191,12 +204,16 @@ def _spec(
 
 def _tile_banks(
     dataset: Dataset, read: SceneReader, banks: BankMaker
-) -> tuple[LabelledTiles | None, LabelledTiles | None]:
-    """Tile-labelled windows to learn from, and held-out ones: of validation scenes, else of every fifth scene."""
+) -> tuple[LabelledTiles | None, LabelledTiles | None, int]:
+    """Tile-labelled windows to learn from, held-out ones, and how many tile labels there are.
+
+    Those of validation scenes are held out, else those of every fifth scene.
+    """
     settings = banks.settings
     tiles = dataset.tile_labels() if settings.uses_tile_labels else []
     if not tiles:
-        return None, None
+        return None, None, 0
+    count = len(tiles)
     validation = [] if settings.validation.blocks else dataset.split("validation")
     held = dataset.tile_labels_of([s for s in validation if s.has_labels]) if settings.pretrain.steps else []
     if settings.pretrain.steps and not held:
@@ -218,7 +235,7 @@ def _tile_banks(
         boxes = Boxes.of_windows([names.index(t.scene) for t in labels], [t.window for t in labels])
         return LabelledTiles(bank, boxes, np.array([t.shown for t in labels], dtype=bool))
 
-    return bank_of("tiles", tiles), bank_of("held_out", held)
+    return bank_of("tiles", tiles), bank_of("held_out", held), count
 
 
 def _split_off(read: SceneReader, margin: float, classes: int, part: int, scene: Scene) -> SceneArrays:

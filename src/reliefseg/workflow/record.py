@@ -14,27 +14,33 @@ import torch
 
 from reliefseg.config import Settings
 from reliefseg.errors import InputError
-from reliefseg.hardware import describe
+from reliefseg.hardware import describe, pick_precision
 from reliefseg.raster import Dataset, color_text
+from reliefseg.raster.files import read_json
 from reliefseg.tiles.tiers import PLACES
 from reliefseg.workflow.preparing import Preparation
 
 
-def notes_on(dataset: Dataset, prepared: Preparation, tiles: int) -> list[str]:
+def notes_on(dataset: Dataset, prepared: Preparation) -> list[str]:
     """What the reader of log and report should know of the data."""
     settings, notes = prepared.settings, []
     shown = int(prepared.pixels.layout.labelled_pixels)
     scenes = len(dataset.split("pixel_labelled"))
     notes.append(
-        f"{scenes} pixel-labelled scenes ({shown / 1e6:.1f} Mpx with a class), {tiles} tile labels; "
+        f"{scenes} pixel-labelled scenes ({shown / 1e6:.1f} Mpx with a class), {prepared.tile_labels} tile labels; "
         f"depth: {settings.depth.source}"
     )
     without = [n for n, c in zip(dataset.classes.names, prepared.pixels.layout.pixels_per_class, strict=True) if not c]
     if without:
         notes.append(f"No pixel-labelled scene shows {', '.join(without)}: that cannot be learnt.")
     notes.append(f"Scenes to learn from ({prepared.pixels.nbytes / 1e9:.2f} GB) lie in {PLACES[prepared.tier]}.")
-    if settings.pretrain.steps and not tiles:
+    if settings.pretrain.steps and not prepared.tile_labels:
         notes.append("No tile labels: pretraining is left out.")
+    if prepared.tiles is not None and len(prepared.tiles) < prepared.tile_labels:
+        kept = prepared.tile_labels - len(prepared.tiles)
+        notes.append(f"{kept} of the tile labels, of every fifth scene, are not learnt from: they pick the encoder.")
+    if settings.precision == "bfloat16" and pick_precision("auto", prepared.pixels.device) != torch.bfloat16:
+        notes.append('This processor imitates bfloat16, which takes many times as long; precision = "auto" does not.')
     if settings.validation.blocks:
         notes.append("Checkpoints are picked on one quarter of each pixel-labelled scene (validation.blocks).")
     elif not prepared.validation:
@@ -58,7 +64,7 @@ def environment(device: torch.device, settings: Settings, processes: int) -> dic
     }
 
 
-def data_summary(dataset: Dataset, prepared: Preparation, tiles: int) -> dict[str, Any]:
+def data_summary(dataset: Dataset, prepared: Preparation) -> dict[str, Any]:
     """What the report says of the data."""
     splits = {
         name: [
@@ -81,7 +87,7 @@ def data_summary(dataset: Dataset, prepared: Preparation, tiles: int) -> dict[st
             for c, n in zip(dataset.classes.classes, counts, strict=True)
         ],
         "splits": splits,
-        "tile_labels": tiles,
+        "tile_labels": prepared.tile_labels,
         "labelled_megapixels": int(counts.sum()) / 1e6,
         "mean": list(prepared.spec.mean),
         "std": list(prepared.spec.std),
@@ -101,6 +107,12 @@ def refuse_changed(then: Mapping[str, Any], now: Mapping[str, Any], run: Path) -
             f"run folder {run}: was begun on other data ({'; '.join(other)}); put the data back as it was, or begin "
             "another run"
         )
+
+
+def classes_not_shown(folder: Path) -> list[str]:
+    """Classes of which a run's pixel-labelled scenes have no pixel: it cannot learn them."""
+    classes = read_json(folder / "data.json")["classes"]
+    return [one["name"] for one in classes if not one["labelled_pixels"]]
 
 
 def _learnt_from(summary: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from reliefseg.hardware import describe, pick_device, pick_precision, use_proces
 from reliefseg.learning import Hooks, Log, NoLog, RunLog, Training, held, seconds_per_step
 from reliefseg.learning.processes import Processes, agreed, gather, refuse_uneven, start
 from reliefseg.learning.run_folder import LOG, unless_full
-from reliefseg.networks import Generator, PackedU2Net, U2Net, build_generator, load_official, load_relief
+from reliefseg.networks import Generator, PackedU2Net, U2Net, load_official, load_relief
 from reliefseg.raster import Dataset
 from reliefseg.raster.files import read_json, whole_file, write_json, write_text
 from reliefseg.workflow.calibrating import calibrated
@@ -153,6 +153,9 @@ def _settled(run: Path, settings: Settings, *, resume: bool) -> tuple[Settings, 
         "devices": processes.devices,
         "nodes": processes.nodes,
     }
+    if settings.network.weights is not None:  # found from any folder that the run is resumed in
+        weights = str(Path(settings.network.weights).resolve())
+        chosen["network"] = settings.network.model_copy(update={"weights": weights})
     return settings.model_copy(update=chosen), processes
 
 
@@ -170,14 +173,13 @@ def _prepared(dataset: Dataset, run: Path, settings: Settings, fabric: Fabric, l
 
 
 def _write_down(dataset: Dataset, prepared: Preparation, run: Path, fabric: Fabric, log: Log, say: Sayer) -> None:
-    tiles = 0 if prepared.tiles is None else len(prepared.tiles)
-    summary = data_summary(dataset, prepared, tiles)
+    summary = data_summary(dataset, prepared)
     if (run / DATA).exists():
         refuse_changed(read_json(run / DATA), summary, run)
     write_text(run / "config.toml", to_toml(prepared.settings))
     write_json(run / "environment.json", environment(fabric.device, prepared.settings, fabric.world_size))
     write_json(run / DATA, summary)
-    for text in notes_on(dataset, prepared, tiles):
+    for text in notes_on(dataset, prepared):
         _told(log, say)(text)
 
 
@@ -195,16 +197,18 @@ def _pretrained(prepared: Preparation, run: Path, fabric: Fabric, log: Log, say:
     """The generator, its encoder pretrained where there are tile labels (or taken from an earlier pretraining)."""
     settings, spec = prepared.settings, prepared.spec
     torch.manual_seed(settings.seed)
-    generator = build_generator(spec.network, spec.inputs, len(spec.classes))
+    generator = spec.build_network()
+    pretrains = prepared.tiles is not None and settings.pretrain.steps > 0
+    if pretrains and agreed(fabric, (run / ENCODER).exists):
+        generator.load_state_dict(load_file(run / ENCODER))
+        return generator
     if settings.network.weights is not None:
         _start_from_official(generator, Path(settings.network.weights), log)
     if isinstance(generator, PackedU2Net) and settings.network.init == "builtin":
         _start_from_depth(generator, spec.bands, settings.depth, log)
-    if prepared.tiles is None or not settings.pretrain.steps:
+    if prepared.tiles is None or not pretrains:
         return generator
-    if agreed(fabric, (run / ENCODER).exists):
-        generator.load_state_dict(load_file(run / ENCODER))
-        return generator
+    _refuse_large_batch(prepared, fabric)
     with say.progress("pretraining on tile labels") as tick:
         learning.pretrain(
             generator, prepared.tiles, prepared.held_out, settings.pretrain, fabric, run / CHECKPOINTS, log,
@@ -215,6 +219,16 @@ def _pretrained(prepared: Preparation, run: Path, fabric: Fabric, log: Log, say:
         with whole_file(run / ENCODER) as aside:
             write_tensors(aside, generator.state_dict())
     return generator
+
+
+def _refuse_large_batch(prepared: Preparation, fabric: Fabric) -> None:
+    """What does not fit into training is said before pretraining, which settles the settings."""
+    settings, spec = prepared.settings, prepared.spec
+    with torch.random.fork_rng(devices=[]):
+        training = Training(
+            spec.build_network(), spec.inputs, len(spec.classes), settings.train, fabric, settings.seed, prepared.tiles
+        )
+        training.refuse_large_batch(settings.tiles.size)
 
 
 def _start_from_official(generator: Generator, path: Path, log: Log) -> None:
