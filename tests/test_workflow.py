@@ -211,7 +211,9 @@ def test_a_start_that_was_refused_stands_in_no_way(data, tmp_path, capsys, monke
     with monkeypatch.context() as patch:
         patch.setattr("reliefseg.learning.memory.free_memory", lambda device: 10**6)
         assert command([*arguments, "--set", "device=cpu"]) == 2
-    assert "not one tile a process fits" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "not one tile a process fits" in told
+    assert "setting train.batch" in told, "before pretraining, which settles the settings"
     assert command(arguments) == 0
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,10 @@ from jaxtyping import Float32, UInt8
 
 from reliefseg.export import ModelSpec
 from reliefseg.inference.assembly import Blocks
-from reliefseg.inference.blocks import most_probable
-from reliefseg.inference.computing import Computed, Job, Workers
+from reliefseg.inference.blocks import block_windows, most_probable
+from reliefseg.inference.computing import Job, Workers
 from reliefseg.inference.engines import Engine, TorchEngine
-from reliefseg.inference.plan import Piece, Plan
+from reliefseg.inference.plan import Plan
 from reliefseg.inference.source import ArraySource
 from reliefseg.inference.store import MemoryStore
 from reliefseg.networks import Generator
@@ -56,35 +57,28 @@ class ScenePredictor:
         scale = self.spec.working_scale * relative_gsd
         return Plan.of(height, width, scale, window=self.spec.window, margin=self.spec.margin, batch=BATCH)
 
-    def class_ids(
-        self, arrays: SceneArrays, progress: Callable[[int, int], None] = lambda done, of: None
-    ) -> UInt8[np.ndarray, "h w"]:
-        """The most probable class of every pixel; 255 where the scene is not valid."""
-        return self.most_probable(self.probabilities(arrays, progress), arrays)
-
-    @staticmethod
-    def most_probable(
-        probabilities: Float32[np.ndarray, "classes h w"], arrays: SceneArrays
-    ) -> UInt8[np.ndarray, "h w"]:
-        """Probabilities made into class ids; 255 where the scene is not valid."""
-        best = most_probable(probabilities)
+    def class_ids(self, arrays: SceneArrays) -> UInt8[np.ndarray, "h w"]:
+        """The most probable class of every pixel; 255 where the scene is not valid. Block by block, to save memory."""
+        height, width = arrays.valid.shape
+        best = np.empty((height, width), np.uint8)
+        with self.blocks(arrays) as blocks:
+            for window in block_windows(height, width):
+                best[window.slices] = most_probable(blocks.probabilities(window))
         best[~arrays.valid] = IGNORE_INDEX
         return best
 
-    def probabilities(
-        self, arrays: SceneArrays, progress: Callable[[int, int], None] = lambda done, of: None
-    ) -> Float32[np.ndarray, "classes h w"]:
+    def probabilities(self, arrays: SceneArrays) -> Float32[np.ndarray, "classes h w"]:
         """Class probabilities on the scene's own grid; where it is valid they sum to one, within 1e-4."""
+        with self.blocks(arrays) as blocks:
+            return blocks.probabilities(Window(0, 0, *arrays.valid.shape))
+
+    @contextmanager
+    def blocks(self, arrays: SceneArrays) -> Iterator[Blocks]:
+        """The scene's blocks, computed while they are asked for."""
         height, width = arrays.valid.shape
         plan = self.plan(height, width, arrays.relative_gsd)
         store = MemoryStore()
         job = Job(plan, ArraySource(arrays), self.engine, self.spec.normalisation)
-
-        def keep(piece: Piece, computed: Computed) -> None:
-            store.keep(piece, computed)
-            progress(len(store), len(plan.pieces))
-
-        workers = Workers(job, plan.pieces, keep)
+        workers = Workers(job, plan.pieces, store.keep)
         with workers.running():
-            blocks = Blocks(plan, store, len(self.spec.classes), workers.wait, self.spec.temperature)
-            return blocks.probabilities(Window(0, 0, plan.height, plan.width))
+            yield Blocks(plan, store, len(self.spec.classes), workers.wait, self.spec.temperature)

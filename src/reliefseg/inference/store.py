@@ -33,9 +33,6 @@ class MemoryStore:
     def __init__(self) -> None:
         self._pieces: dict[int, Computed] = {}
 
-    def __len__(self) -> int:
-        return len(self._pieces)
-
     def keep(self, piece: Piece, computed: Computed) -> None:
         """Keeps a piece."""
         self._pieces[piece.number] = computed

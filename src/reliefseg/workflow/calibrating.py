@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float64, Int64, UInt8
+from jaxtyping import Float32, Float64, Int64, UInt8
 from lightning_fabric import Fabric
 
 from reliefseg.export import ModelSpec
 from reliefseg.inference import ScenePredictor
+from reliefseg.inference.blocks import block_windows
 from reliefseg.inference.temperature import TEMPERATURES, best_temperature, log_losses
 from reliefseg.learning.processes import over_all
 from reliefseg.networks import Generator
@@ -72,9 +73,22 @@ def _summed_losses(predictor: ScenePredictor, arrays: SceneArrays, number: int) 
     if not pixels:
         return np.zeros(1 + len(TEMPERATURES))
     drawn = _some_labelled(arrays.labels, number)
-    probabilities = predictor.probabilities(arrays)
-    losses = log_losses(probabilities.reshape(len(probabilities), -1)[:, drawn], arrays.labels.ravel()[drawn])
+    losses = log_losses(_probabilities_at(drawn, predictor, arrays), arrays.labels.ravel()[drawn])
     return pixels * np.array([1, *losses])
+
+
+def _probabilities_at(
+    drawn: Int64[np.ndarray, "pixels"], predictor: ScenePredictor, arrays: SceneArrays
+) -> Float32[np.ndarray, "classes pixels"]:
+    """Of some pixels of a scene, which are numbered row by row; a block at a time is in memory."""
+    rows, cols = np.divmod(drawn, arrays.valid.shape[1])
+    found = np.empty((len(predictor.spec.classes), len(drawn)), np.float32)
+    with predictor.blocks(arrays) as blocks:
+        for window in block_windows(*arrays.valid.shape):
+            down, along = rows - window.row, cols - window.col
+            here = (down >= 0) & (down < window.height) & (along >= 0) & (along < window.width)
+            found[:, here] = blocks.probabilities(window)[:, down[here], along[here]]
+    return found
 
 
 def _some_labelled(labels: UInt8[np.ndarray, "h w"], seed: int) -> Int64[np.ndarray, "pixels"]:

@@ -16,6 +16,7 @@ from reliefseg.evaluation import ReliabilityCounts, SplitEvaluation, calibration
 from reliefseg.evaluation.pictures import PanelTile, class_panels, photograph, scene_picture
 from reliefseg.export import ModelSpec
 from reliefseg.inference import ScenePredictor
+from reliefseg.inference.blocks import most_probable
 from reliefseg.learning import RunLog, held
 from reliefseg.learning.run_folder import log_lines
 from reliefseg.raster import IGNORE_INDEX, ClassTable, Dataset, Scene
@@ -133,7 +134,7 @@ def _evaluate_scene(
     """Tallies and draws one scene; what its probabilities are worth is returned."""
     arrays = predictor.read(scene, depth, with_labels=True)
     probabilities = predictor.probabilities(arrays)
-    predicted = predictor.most_probable(probabilities, arrays)
+    predicted = np.where(arrays.valid, most_probable(probabilities), np.uint8(IGNORE_INDEX))
     tally.add(scene.name, arrays.labels, predicted)
     show(Shown(scene, arrays, probabilities, predicted, predictor.spec.class_table), folder)
     return count_reliability(arrays.labels, predicted, probabilities.max(axis=0))
