@@ -112,3 +112,10 @@ def test_more_scenes_than_are_labelled_are_refused(data, tmp_path, capsys):
     for wrong in ("", "some", "1.5"):
         assert command(["ablate", str(data), "-o", str(tmp_path / "out"), "--labels", wrong, "--quiet"]) == 2
         assert "expected whole numbers" in capsys.readouterr().err
+
+
+def test_labels_are_asked_for_alone(tmp_path, capsys):
+    assert (
+        command(["ablate", str(tmp_path), "-o", str(tmp_path / "out"), "--labels", "1,all", "--full", "--quiet"]) == 2
+    )
+    assert "--labels asks another question than --rows, --full and --equal" in capsys.readouterr().err

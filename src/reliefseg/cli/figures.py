@@ -59,6 +59,8 @@ def ablate(
 ) -> None:
     """Which ingredients help on these scenes, and how sure that is; the same command goes on after an interruption."""
     teller = Teller(quiet)
+    if labels is not None and (rows or full or equal != "steps"):
+        raise InputError("--labels asks another question than --rows, --full and --equal; give it alone")
     settings = load_settings(preset, config, assign or [])
     workflow.refuse_errors(dataset, teller)
     data = load_dataset(dataset, cache)

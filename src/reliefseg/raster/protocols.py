@@ -179,6 +179,10 @@ def _text(name: str, protocol: Protocol, images: Files, labels: Files, heights: 
         lines += [f"[scenes.{scene}]", *(f"{role} = {toml_string(str(path))}" for role, path in files.items()), ""]
     if protocol.tile_size:
         lines += ["[tile_labels]", "from_labels = true", f"size = {protocol.tile_size}", ""]
+    lines += [
+        "# As published there is no validation split. Move a scene or two of pixel_labelled to one, or train with",
+        "# --set validation.blocks=true: else nothing picks the checkpoint, fits the temperature or gives intervals.",
+    ]
     lines += ["[splits]", *(f"{split} = {_listed(scenes)}" for split, scenes in protocol.splits.items())]
     return "\n".join(lines) + "\n"
 
