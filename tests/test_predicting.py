@@ -148,7 +148,8 @@ def test_killed_outright_it_goes_on_to_the_same_bytes(model, scene, tmp_path, wh
     """SIGKILL while a piece is being written: what lies there under final names is whole."""
     script = """
 import os, signal, sys
-from reliefseg.inference import plan, store
+from reliefseg.inference import choosing, plan, store
+choosing.EngineMaker.candidates = lambda maker: [maker.full_name("torch")]
 plan.PIECE = 40
 whole_file, kept = store.FolderStore.put, []
 def put(self, number, content):

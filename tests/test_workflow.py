@@ -154,11 +154,11 @@ def begun(arguments, seen, signals):
 def test_killed_and_resumed_is_the_run_never_interrupted(data, trained, tmp_path):
     """Killed outright while it writes a checkpoint, and again later; --resume ends in the same weights."""
     run = tmp_path / "run"
-    more = ["--set", "train.checkpoint_minutes=0.0001", "--set", "train.steps=40"]
+    more = ["--set", "train.checkpoint_minutes=0.0001", "--set", "train.steps=16"]
     begin = ["train", str(data), "-o", str(run), *SMALL, *more]
     checkpoints = run / "checkpoints"
     begun(begin, lambda: list(checkpoints.glob(".train-*.partial")), [signal.SIGKILL])
-    begun([*begin, "--resume"], lambda: list(checkpoints.glob("train-000002*")), [signal.SIGKILL])
+    begun([*begin, "--resume"], lambda: list(checkpoints.glob("train-000001*")), [signal.SIGKILL])
     assert not (run / "model").exists()
     assert command(["train", str(data), "-o", str(run), "--resume", "--quiet"]) == 0
     whole = tmp_path / "whole"
@@ -180,8 +180,9 @@ def test_an_interruption_ends_with_130_and_says_how_to_go_on(data, tmp_path, sig
 def test_several_processes_train_one_model(data, tmp_path):
     """Two on the CPU: one log, shared validation, one model; boxes and steps are those of one process."""
     run, alone = tmp_path / "two", tmp_path / "one"
-    assert command(["train", str(data), "-o", str(run), *SMALL, "--devices", "2", "--set", "device=cpu"]) == 0
-    assert command(["train", str(data), "-o", str(alone), *SMALL, "--set", "device=cpu"]) == 0
+    more = [*SMALL, "--set", "train.steps=4", "--set", "device=cpu"]
+    assert command(["train", str(data), "-o", str(run), *more, "--devices", "2"]) == 0
+    assert command(["train", str(data), "-o", str(alone), *more]) == 0
     lines = [[json.loads(x) for x in (r / "log.jsonl").read_text().splitlines()] for r in (run, alone)]
     told = [[(x["phase"], x["event"], x.get("step")) for x in log if x["event"] != "timing"] for log in lines]
     assert told[0] == told[1]
@@ -233,8 +234,9 @@ def test_a_run_goes_on_with_the_data_it_was_begun_with(data, tmp_path, capsys):
 def test_the_time_of_a_run_is_that_of_all_its_legs(data, tmp_path):
     """What was done before it was killed counts; what was lost to it does not."""
     run = tmp_path / "run"
-    begin = ["train", str(data), "-o", str(run), *SMALL, "--set", "train.checkpoint_minutes=0.0001"]
-    begun(begin, lambda: list((run / "checkpoints").glob("train-0000005")), [signal.SIGKILL])
+    begin = ["train", str(data), "-o", str(run), *SMALL]
+    begin += ["--set", "train.checkpoint_minutes=0.0001", "--set", "train.steps=6"]
+    begun(begin, lambda: list((run / "checkpoints").glob("train-0000002")), [signal.SIGKILL])
     newest = max((run / "checkpoints").glob("train-*"))
     before = json.loads((newest / "state.json").read_text())["values"]["seconds"]
     assert command([*begin, "--resume"]) == 0
