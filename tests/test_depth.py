@@ -4,7 +4,9 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,6 +30,7 @@ from reliefseg.depth import (
     Plan,
     depth_raster,
     make_depth,
+    making,
     photo_bands,
     read_depth,
     resolve_source,
@@ -693,7 +696,7 @@ def test_an_interruption_leaves_no_broken_raster(tmp_path, tiny, red, monkeypatc
     cache = tmp_path / "cache"
     with pytest.raises(end):
         make_depth(scenes, network_settings(tiny), cache, tick)
-    files = [path.name for path in cache.rglob("*") if path.is_file()]
+    files = [path.name for path in cache.rglob("*") if path.is_file() and path.suffix != ".lock"]
     assert files == ["a.tif"], "the scene that was finished, and nothing else"
     looks = red.looks
     make_depth(scenes, network_settings(tiny), cache)
@@ -713,7 +716,7 @@ def test_an_interruption_while_writing_leaves_the_old_raster(tmp_path, monkeypat
     with pytest.raises(KeyboardInterrupt):
         make_depth([scene], DepthSettings(source="raster", range_m=5), tmp_path / "cache", tick)
     assert path.read_bytes() == before
-    assert [p.name for p in (tmp_path / "cache").rglob("*") if p.is_file()] == ["s.tif"]
+    assert [p.name for p in (tmp_path / "cache").rglob("*") if p.is_file() and p.suffix != ".lock"] == ["s.tif"]
 
 
 # wrong input
@@ -828,3 +831,19 @@ def test_missing_packages_are_named(tmp_path, tiny, monkeypatch):
     monkeypatch.setattr("reliefseg.depth.hub.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"huggingface-hub, which is not installed.*pip install 'reliefseg\[hub\]'"):
         depth_raster(scene, network_settings(Path("owner/name")), tmp_path / "cache")
+
+
+def test_of_several_processes_one_makes_the_depth(tmp_path, monkeypatch):
+    """A second one that wants the same raster waits for it and takes it as it is."""
+    scene, settings = with_heights(scene_of(tmp_path, COLOURS), RAMP.astype(np.float32)), DepthSettings(source="raster")
+    made, write = [], making.write_depth
+
+    def slowly(path, *rest):
+        made.append(path)
+        time.sleep(1)
+        write(path, *rest)
+
+    monkeypatch.setattr(making, "write_depth", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        paths = list(pool.map(lambda _: depth_raster(scene, settings, tmp_path / "cache"), range(2)))
+    assert made == [paths[0]] == [paths[1]]

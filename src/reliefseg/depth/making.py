@@ -14,7 +14,7 @@ from reliefseg.depth.settings import DepthSettings
 from reliefseg.depth.source import DepthSource, Maker
 from reliefseg.errors import InputError
 from reliefseg.raster import Dataset, Scene
-from reliefseg.raster.files import probe_folder
+from reliefseg.raster.files import locked, probe_folder
 
 Progress = Callable[[int, int], None]
 """Told (done, of) as work goes on."""
@@ -35,7 +35,8 @@ def make_depth(
 
     What is there, whole and made from the same image content, weights and settings, is reused without loading a
     network. All scenes are looked at before the first is made, so that `InputError` names every one that has no
-    heights, no valid pixel or one colour only. Interrupted, finished rasters stay and no broken one appears.
+    heights, no valid pixel or one colour only. Interrupted, finished rasters stay and no broken one appears. Of several
+    processes at once the first makes a raster, the others wait for it.
     """
     source = _open_source(settings, scenes)
     if source is None:
@@ -51,8 +52,11 @@ def make_depth(
     for scene, make in makers:
         path = paths[scene.name]
         probe_folder(path.parent)
-        with scene.kept_open():
-            write_depth(path, scene.grid, make(lambda: count.add(1), path.parent), tags[scene.name])
+        with locked(path.with_name(f".{path.stem}.lock")), scene.kept_open():  # one process makes it, others find it
+            if is_fresh(path, tags[scene.name]["depth_key"], scene.grid):
+                count.add(source.steps(scene))
+            else:
+                write_depth(path, scene.grid, make(lambda: count.add(1), path.parent), tags[scene.name])
     return paths
 
 
