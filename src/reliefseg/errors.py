@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 
+def first_line(error: BaseException) -> str:
+    """What another library's error says, in a line; its type where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 class InputError(Exception):
     """Wrong input: where, what was found, what was expected, what to do. All offences of a kind at once."""
 

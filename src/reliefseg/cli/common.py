@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from reliefseg.config import Settings, load_settings
+from reliefseg.config import Settings, load_settings, preset_names
 from reliefseg.hardware import pick_device
 from reliefseg.workflow.saying import Tick, in_words
 
@@ -22,7 +22,7 @@ Preset = Annotated[
     str | None,
     typer.Option(
         "--preset",
-        help="Settings to start from: default, cpu, original, debug, ablation. [default: by this machine]",
+        help=f"Settings to start from: {', '.join(preset_names())}. [default: by this machine]",
     ),
 ]
 Config = Annotated[Path | None, typer.Option("--config", help="A TOML file with settings, over the preset.")]

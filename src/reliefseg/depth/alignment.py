@@ -44,8 +44,8 @@ class Line(NamedTuple):
 
     It goes through (`one_centre`, `other_centre`). `trust` says how far relief decides the ratio: the share of the
     pixels near the line times r² / (1 - r²), r their correlation, for the variance of a ratio of spreads grows with
-    1 - r². `noise` is their deviation from the line over the root of
-    the ratio, which treats both windows alike. `share` of the pixels lie near the line.
+    1 - r². `noise` is their deviation from the line over the root of the ratio, which treats both windows alike.
+    `share` of the pixels lie near the line.
     """
 
     log_ratio: float

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from reliefseg.errors import InputError
+from reliefseg.errors import InputError, first_line
 from reliefseg.networks import U2Net
 from reliefseg.networks.packed import PIXELS, RELIEF
 from reliefseg.raster.files import whole_file
@@ -112,8 +112,7 @@ def read_card(path: Path) -> HeightCard:
         ) from None
     except (SafetensorError, KeyError, ValueError, ValidationError) as error:
         raise InputError(
-            f"depth weights {path}: no weights of reliefseg depth fit ({type(error).__name__}: "
-            f"{str(error).splitlines()[0]})"
+            f"depth weights {path}: no weights of reliefseg depth fit ({type(error).__name__}: {first_line(error)})"
         ) from None
 
 

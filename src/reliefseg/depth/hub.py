@@ -10,7 +10,7 @@ import re
 from importlib.util import find_spec
 from pathlib import Path
 
-from reliefseg.errors import InputError
+from reliefseg.errors import InputError, first_line
 from reliefseg.raster.files import hash_file
 
 CONFIGURATION = ("config.json", "preprocessor_config.json")
@@ -91,9 +91,8 @@ def _fetch(model: str) -> Path:
     try:
         return Path(snapshot_download(model, allow_patterns=PATTERNS))
     except _hub_errors() as error:
-        reason = str(error).strip().splitlines()
         raise InputError(
-            f"depth.model {model}: cannot be fetched from the hub ({reason[0] if reason else type(error).__name__}); "
+            f"depth.model {model}: cannot be fetched from the hub ({first_line(error)}); "
             f"check the id and the network, or name a local folder"
         ) from error
 

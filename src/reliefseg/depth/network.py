@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from reliefseg.depth.hub import INSTALL
-from reliefseg.errors import InputError
+from reliefseg.errors import InputError, first_line
 
 FAR_FAMILIES = ("zoedepth", "glpn")
 """Model types whose output is a distance although their configuration does not say "metric"."""
@@ -80,9 +80,8 @@ def _load(folder: Path) -> tuple[Any, Any, list[str]]:
                 folder, local_files_only=True, use_safetensors=True, output_loading_info=True, dtype="float32"
             )
     except _loading_errors() as error:
-        lines = str(error).strip().splitlines()
         raise InputError(
-            f"depth.model {folder}: cannot be loaded ({lines[0] if lines else type(error).__name__}); expected a "
+            f"depth.model {folder}: cannot be loaded ({first_line(error)}); expected a "
             f"network for AutoModelForDepthEstimation, for example Depth Anything V2 Small or DPT"
         ) from error
     return module, processor, sorted(info["missing_keys"])

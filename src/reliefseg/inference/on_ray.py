@@ -13,7 +13,7 @@ from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
 
-from reliefseg.errors import InputError
+from reliefseg.errors import InputError, first_line
 from reliefseg.hardware import use_processor
 from reliefseg.inference.computing import Compute, Computed
 from reliefseg.inference.kit import Kit
@@ -35,7 +35,7 @@ def connected(address: str) -> Iterator[None]:
     try:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise InputError(f"--ray {address}: no Ray cluster answers there ({_first_line(error)})") from error
+        raise InputError(f"--ray {address}: no Ray cluster answers there ({first_line(error)})") from error
     try:
         yield
     finally:
@@ -68,7 +68,7 @@ class RayJob:
             raise error.cause from None
         except ray.exceptions.RayError as error:
             raise InputError(
-                f"piece {piece.number} came back from no Ray worker ({_first_line(error)}); what is finished is kept"
+                f"piece {piece.number} came back from no Ray worker ({first_line(error)}); what is finished is kept"
             ) from error
 
 
@@ -100,7 +100,3 @@ class _Loaded:
         import ray
 
         return _Loaded(ray.get(reference))
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,6 +1,6 @@
 """From a scene's pixels to what networks see: normalised bands on the working grid.
 
-The numbers are those that `SceneBank.tiles` gives in training (`tests/test_inference_sampling.py` holds them together);
+The numbers are those that `SceneBank.tiles` gives in training (`tests/test_inference_plan.py` holds them together);
 here every pixel of the working grid is sampled once, for all windows that see it.
 """
 

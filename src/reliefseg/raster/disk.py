@@ -11,7 +11,7 @@ import pyogrio.errors
 from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 
-from reliefseg.errors import InputError
+from reliefseg.errors import InputError, first_line
 
 WRITE_ERRORS = (
     OSError, RasterioError, CPLE_BaseError, pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError,
@@ -26,14 +26,9 @@ def explained_writing(folder: Path) -> Iterator[None]:
         yield
     except WRITE_ERRORS as error:
         raise InputError(
-            f"{folder}: cannot write results here ({_reason(error)}); {_free(folder)} are free on this disk: "
-            "make space or choose another place"
+            f"{folder}: cannot write results here ({first_line(error.__cause__ or error)}); {_free(folder)} are free "
+            "on this disk: make space or choose another place"
         ) from error
-
-
-def _reason(error: Exception) -> str:
-    text = str(error.__cause__ or error).strip()
-    return text.splitlines()[0] if text else type(error).__name__
 
 
 def _free(folder: Path) -> str:

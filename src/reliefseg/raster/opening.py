@@ -18,7 +18,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 
-from reliefseg.errors import InputError
+from reliefseg.errors import InputError, first_line
 from reliefseg.raster.grid import Grid, Window
 
 GDAL_OPTIONS = {"GDAL_ERROR_ON_LIBJPEG_WARNING": "YES"}
@@ -79,7 +79,9 @@ def opened(path: Path) -> Iterator[DatasetReader]:
                     _refuse_cut_png(Path(path))
                 yield dataset
     except RasterioError as error:
-        raise InputError(f"{path}: cannot be read ({_reason(error)}); is it truncated or of another format?") from error
+        raise InputError(
+            f"{path}: cannot be read ({first_line(error.__cause__ or error)}); is it truncated or of another format?"
+        ) from error
 
 
 def is_remote(path: Path) -> bool:
@@ -172,8 +174,3 @@ def _refuse_cut_png(path: Path) -> None:
                 return
             file.seek(int.from_bytes(head[:4]) + 4, 1)
     raise InputError(f"{path}: the file ends early, it is truncated; copy it again from where it came from")
-
-
-def _reason(error: RasterioError) -> str:
-    cause = error.__cause__ or error
-    return str(cause).strip().splitlines()[0] if str(cause).strip() else type(error).__name__

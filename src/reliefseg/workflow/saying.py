@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol, runtime_checkable
 
 Tick = Callable[[int, int], None]
@@ -34,14 +33,6 @@ class Silent:
 
 
 SILENT = Silent()
-
-
-@contextmanager
-def timed(record: Callable[[str, float], None], part: str) -> Iterator[None]:
-    """Records how long a part of the work took, in seconds."""
-    began = time.monotonic()
-    yield
-    record(part, round(time.monotonic() - began, 2))
 
 
 def in_words(seconds: float) -> str:

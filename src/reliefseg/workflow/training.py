@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import torch
@@ -27,7 +28,7 @@ from reliefseg.raster.files import read_json, whole_file, write_json, write_text
 from reliefseg.workflow.calibrating import calibrated
 from reliefseg.workflow.preparing import Preparation, make_training_depth, prepare
 from reliefseg.workflow.record import data_summary, environment, notes_on, refuse_changed
-from reliefseg.workflow.saying import SILENT, Sayer, in_words, timed
+from reliefseg.workflow.saying import SILENT, Sayer, in_words
 from reliefseg.workflow.validating import panel_maker, validator
 
 ENCODER, CHECKPOINTS, DATA = "encoder.safetensors", "checkpoints", "data.json"
@@ -159,12 +160,16 @@ def _settled(run: Path, settings: Settings, *, resume: bool) -> tuple[Settings, 
     return settings.model_copy(update=chosen), processes
 
 
-def _timings(log: Log) -> Callable[[str, float], None]:
-    return lambda part, seconds: log.write("run", "timing", part=part, seconds=seconds)
+@contextmanager
+def _timed(log: Log, part: str) -> Iterator[None]:
+    """Logs how long a part of the work took."""
+    began = time.monotonic()
+    yield
+    log.write("run", "timing", part=part, seconds=round(time.monotonic() - began, 2))
 
 
 def _prepared(dataset: Dataset, run: Path, settings: Settings, fabric: Fabric, log: Log, say: Sayer) -> Preparation:
-    with timed(_timings(log), "read scenes and depth"):
+    with _timed(log, "read scenes and depth"):
         if fabric.world_size > 1:
             agreed(fabric, lambda: make_training_depth(dataset, settings, say))
         prepared = prepare(dataset, settings, fabric.device, say)
@@ -276,7 +281,7 @@ def _calibrated(prepared: Preparation, network: Generator, fabric: Fabric, log: 
     """What the model is, with its temperature where there are validation scenes."""
     if not prepared.validation:
         return prepared.spec
-    with timed(_timings(log), "fitting the temperature"), say.progress("fitting the temperature") as tick:
+    with _timed(log, "fitting the temperature"), say.progress("fitting the temperature") as tick:
         return calibrated(prepared, network, fabric, tick, _told(log, say))
 
 
