@@ -111,8 +111,10 @@ def open_scenes(
             "(reliefseg evaluate RUN DATASET --split validation)"
         )
     for scene in opened:
+        if note := model.scale_note(scene):
+            say.note(note)
         with suppress(InputError):  # damage is told where the scene is computed
-            for note in filter(None, (model.scale_note(scene), model.looks_note(scene))):
+            if note := model.looks_note(scene):
                 say.note(note)
     return opened
 
