@@ -16,7 +16,7 @@ from reliefseg.errors import InputError
 from reliefseg.inference.plan import Piece, Plan
 from reliefseg.inference.store import FolderStore
 from reliefseg.raster import Scene, probe_folder, write_json
-from reliefseg.raster.files import locked
+from reliefseg.raster.files import locked, read_json
 from reliefseg.raster.fingerprints import glimpse
 from reliefseg.raster.opening import gdal_name, is_data, is_remote, opened
 
@@ -74,7 +74,7 @@ class WorkFolder:
     def engine(self) -> str | None:
         """The engine chosen when the work began; None: it has not begun."""
         try:
-            return str(json.loads((self.folder / PLAN).read_text(encoding="utf-8"))["computed_with"])
+            return str(read_json(self.folder / PLAN)["computed_with"])
         except FileNotFoundError:
             return None
 
@@ -109,7 +109,7 @@ class WorkFolder:
         changed = []
         for other in sorted(self.root.glob(f"*/{PLAN}")):
             if other.parent != self.folder:
-                told = json.loads(other.read_text(encoding="utf-8"))
+                told = read_json(other)
                 changed += [name for name, value in self.recipe._asdict().items() if told.get(name) != value]
         return list(dict.fromkeys(changed))
 

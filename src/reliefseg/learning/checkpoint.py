@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from reliefseg.errors import InputError
 from reliefseg.export import write_tensors
-from reliefseg.raster.files import hash_file, whole_folder
+from reliefseg.raster.files import hash_file, read_json, whole_folder
 
 KEPT = 3
 """How many of the newest checkpoints of a phase stay, beside the best."""
@@ -100,7 +100,7 @@ def newest_checkpoint(folder: Path, phase: str, tell: Callable[[str], object]) -
 
 def load_checkpoint(path: Path) -> Checkpoint:
     """What `save_checkpoint` wrote there, unchecked."""
-    state = json.loads((path / STATE).read_text(encoding="utf-8"))
+    state = read_json(path / STATE)
     return Checkpoint(state["phase"], state["step"], load_file(path / TENSORS), state["values"])
 
 

@@ -33,11 +33,18 @@ def plane_gsd(transform: Affine, crs: CRS) -> float:
 
 def gsd_in_degrees(transform: Affine, crs: CRS, row: float, col: float) -> float | None:
     """Metres a pixel at a point of a grid in longitude and latitude, the root of a pixel's area; None off the globe."""
-    unit = crs.units_factor[1]
-    latitude = unit * (transform.d * col + transform.e * row + transform.f)
-    if not abs(latitude) < pi / 2:
-        return None
-    return unit * sqrt(abs(transform.determinant) * square_metres(np.array([latitude])).item())
+    area = area_in_degrees(transform, crs, np.array([[row]]), np.array([[col]])).item()
+    return sqrt(area) if area > 0 else None
+
+
+def area_in_degrees(
+    transform: Affine, crs: CRS, rows: Float64[np.ndarray, "h 1"], cols: Float64[np.ndarray, "1 w"]
+) -> Float64[np.ndarray, "h w"]:
+    """Square metres a pixel around points of a grid in longitude and latitude; nan off the globe."""
+    radians = crs.units_factor[1]
+    latitude = radians * places(transform, rows, cols)[1]
+    area = abs(transform.determinant) * radians**2 * square_metres(latitude)
+    return np.broadcast_to(np.where(np.abs(latitude) < pi / 2, area, np.nan), (len(rows), cols.size))
 
 
 def near_plane(ground: Float64[np.ndarray, "h w"], gsd: float) -> bool:

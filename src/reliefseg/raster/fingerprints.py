@@ -14,27 +14,19 @@ from reliefseg.raster.files import hash_file
 from reliefseg.raster.grid import Window
 from reliefseg.raster.opening import is_data, is_remote, opened
 from reliefseg.raster.polygons import is_polygons
-from reliefseg.raster.scene import Scene
 
 GLIMPSE = 256
 """Side of the part of a remote file without overviews that stands for all of it, pixels."""
 
 
 def fingerprint(paths: Iterable[Path]) -> str:
-    """SHA-256 over rasters: the bytes of every file they are made of, and how their headers are read.
+    """SHA-256 over rasters and files of polygons: the bytes of all they are made of, and how their headers are read.
 
     The parts of a VRT, world files and masks count; overviews and statistics that viewers write do not. Names and
     times of change do not count either. Of a remote file `glimpse` stands for the bytes. A file that is missing or
     cannot be opened is an `InputError`.
     """
     facts = [fact for path in paths for fact in _facts(Path(path))]
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
-
-
-def fingerprint_of_scene(scene: Scene) -> str:
-    """SHA-256 over all that is read of a scene: image, heights, labels."""
-    files = [path for path in (scene.image, scene.labels, scene.heights, scene.ground) if path is not None]
-    facts = [fact for path in files for fact in (_vector_facts(path) if is_polygons(path) else _facts(path))]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
@@ -52,6 +44,9 @@ def glimpse(dataset: DatasetReader) -> str:
 
 
 def _facts(path: Path) -> Iterator[object]:
+    if is_polygons(path):
+        yield from _vector_facts(path)
+        return
     with opened(path) as dataset:
         parts = [Path(part) for part in dataset.files]
         crs = None if dataset.crs is None else dataset.crs.to_wkt()

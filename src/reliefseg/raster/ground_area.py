@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from reliefseg.errors import InputError
-from reliefseg.raster.ellipsoid import ground_of_pixels, near_plane, places, square_metres
+from reliefseg.raster.ellipsoid import area_in_degrees, ground_of_pixels, near_plane
 from reliefseg.raster.grid import Grid, Window
 
 LATTICE = 9
@@ -36,7 +36,7 @@ class GroundArea:
         crs = self.grid.crs
         assert crs is not None
         if crs.is_geographic:
-            return _density_in_degrees(self.grid.at(window), *_centres(*shape))
+            return area_in_degrees(self.grid.at(window).transform, crs, *_centres(*shape))
         at = [np.linspace(0.5, length - 0.5, LATTICE) for length in shape]
         stretched = ground_of_pixels(self.grid.at(window).transform, crs, at[0][:, None], at[1][None, :])
         weights = [_hats(length) for length in shape]
@@ -69,17 +69,6 @@ def _near_plane(grid: Grid) -> bool:
 
 def _centres(height: int, width: int) -> tuple[Float64[np.ndarray, "h 1"], Float64[np.ndarray, "1 w"]]:
     return (np.arange(height) + 0.5)[:, None], (np.arange(width) + 0.5)[None, :]
-
-
-def _density_in_degrees(
-    grid: Grid, rows: Float64[np.ndarray, "h 1"], cols: Float64[np.ndarray, "1 w"]
-) -> Float64[np.ndarray, "h w"]:
-    """Square metres a pixel around points of a grid in longitude and latitude."""
-    assert grid.crs is not None
-    radians = grid.crs.units_factor[1]
-    _, latitude = places(grid.transform, rows, cols)
-    area = abs(grid.transform.determinant) * radians**2 * square_metres(latitude * radians)
-    return np.broadcast_to(area, (len(rows), cols.size))
 
 
 def _hats(length: int) -> Float64[np.ndarray, "length lattice"]:

@@ -17,7 +17,7 @@ from reliefseg.learning.pretraining import Pretraining
 from reliefseg.learning.run_folder import log_lines
 from reliefseg.raster import SPLITS, Dataset
 from reliefseg.raster.files import hash_file, read_json, read_json_if_whole, write_json
-from reliefseg.raster.fingerprints import fingerprint_of_scene
+from reliefseg.raster.fingerprints import fingerprint
 from reliefseg.workflow.evaluating import measure
 from reliefseg.workflow.saying import Sayer, Silent, Tick, in_words
 from reliefseg.workflow.training import train
@@ -80,7 +80,9 @@ def contents_of(dataset: Dataset, split: str, say: Sayer) -> str:
     total = hashlib.sha256()
     with say.progress("looking for changed files") as tick:
         for done, name in enumerate(sorted(names), 1):
-            total.update(f"{name} {fingerprint_of_scene(dataset.scenes[name])}\n".encode())
+            scene = dataset.scenes[name]
+            files = filter(None, (scene.image, scene.labels, scene.heights, scene.ground))
+            total.update(f"{name} {fingerprint(files)}\n".encode())
             tick(done, len(names))
     if dataset.tile_rule is not None and dataset.tile_rule.file is not None:
         total.update(hash_file(dataset.root / dataset.tile_rule.file).encode())
