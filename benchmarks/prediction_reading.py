@@ -17,8 +17,9 @@ import numpy as np
 
 import stand_in
 from reliefseg.inference.computing import Computed, Job, Workers
-from reliefseg.inference.layout import Layout, reads
+from reliefseg.inference.layout import Layout
 from reliefseg.inference.plan import Plan
+from reliefseg.inference.sampling import read_window
 from reliefseg.inference.source import FileSource
 from reliefseg.raster import ClassSpec, ClassTable, open_scene
 from reliefseg.raster.opening import quiet_georeferencing
@@ -43,7 +44,7 @@ class Reading(Job):
     """A job that only reads."""
 
     def compute(self, piece, read, calls=map):
-        read(reads(self.plan, piece))
+        read(read_window(self.plan, piece))
         return Computed(None, np.ones((piece.core.height, piece.core.width), bool), 0)
 
 

@@ -516,18 +516,25 @@ def test_edges_that_contradict_all_others_count_little():
 
 
 def test_planes_on_disk_are_what_was_put_there(tmp_path):
-    store = PlaneStore(tmp_path, 5)
     planes = np.random.default_rng(0).normal(size=(3, 5, 5)).astype(np.float32)
-    for plane in planes:
-        store.append(plane)
+    steps: list[int] = []
+    store = PlaneStore(tmp_path / "planes", 5)
+    store.fill(2, planes.__getitem__, lambda: steps.append(1))
+    del store
+    with (tmp_path / "planes").open("ab") as file:
+        file.write(b"cut short")
+    store = PlaneStore(tmp_path / "planes", 5)
+    looked: list[int] = []
+    store.fill(3, lambda index: looked.append(index) or planes[index], lambda: steps.append(1))
+    assert looked == [2], "the others are there"
     for index in (2, 0, 1):
         np.testing.assert_array_equal(store[index], planes[index])
     assert len(store) == 3
-    assert not list(tmp_path.iterdir()), "nothing to leave behind"
+    assert len(steps) == 5
     with pytest.raises(IndexError):
         store[3]
     with pytest.raises(ValueError, match="expected a side of 5"):
-        store.append(np.zeros((4, 4), np.float32))
+        store.fill(4, lambda index: np.zeros((4, 4), np.float32), lambda: None)
 
 
 # networks
@@ -696,11 +703,29 @@ def test_an_interruption_leaves_no_broken_raster(tmp_path, tiny, red, monkeypatc
     cache = tmp_path / "cache"
     with pytest.raises(end):
         make_depth(scenes, network_settings(tiny), cache, tick)
-    files = [path.name for path in cache.rglob("*") if path.is_file() and path.suffix != ".lock"]
-    assert files == ["a.tif"], "the scene that was finished, and nothing else"
+    assert [path.name for path in cache.rglob("*.tif")] == ["a.tif"]
     looks = red.looks
-    make_depth(scenes, network_settings(tiny), cache)
-    assert red.looks == looks + 6
+    resumed = make_depth(scenes, network_settings(tiny), cache)
+    assert red.looks == looks + 3, "the windows that were seen are not looked at again"
+    assert not list(cache.rglob("*windows*"))
+    at_once = make_depth(scenes, network_settings(tiny), tmp_path / "other")
+    for name in "ab":
+        np.testing.assert_array_equal(read_depth(resumed[name]), read_depth(at_once[name]))
+
+
+def test_windows_seen_with_other_settings_are_forgotten(tmp_path, tiny, red):
+    scene, cache = scene_of(tmp_path, COLOURS), tmp_path / "cache"
+
+    def tick(done: int, of: int) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_depth([scene], network_settings(tiny), cache, tick)
+    looks = red.looks
+    make_depth([scene], network_settings(tiny, turns=2), cache)
+    assert red.looks == looks + 12
+    assert not list(cache.rglob("*windows*"))
 
 
 def test_an_interruption_while_writing_leaves_the_old_raster(tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from reliefseg import hardware
 from reliefseg.depth import DepthSettings
 from reliefseg.errors import InputError
 from reliefseg.export import BundleClass, ModelSpec
@@ -127,3 +128,27 @@ def test_an_engine_that_is_not_installed_is_refused(network, monkeypatch, absent
         InputError, match=r"engine 'openvino': is not installed here; pip install 'reliefseg\[openvino\]'"
     ):
         maker(network).full_name("openvino")
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_precision_is_that_of_the_machine_or_the_one_asked_for(network, monkeypatch, precision):
+    monkeypatch.setattr(choosing, "find_spec", lambda name: "there")
+    monkeypatch.setattr(hardware, "_has_bfloat16", lambda device: precision == "bfloat16")
+    made = maker(network)
+    assert made.full_name("torch") == f"torch-{precision}"
+    assert made.full_name("openvino-int8") == f"openvino-int8-{precision}"
+    assert made.full_name("torch-float32") == "torch-float32"
+    assert made.full_name("openvino-float32") == "openvino-float32"
+    assert made.full_name("onnxruntime") == "onnxruntime-float32"
+    if precision == "bfloat16":
+        assert made.full_name("openvino-bfloat16") == "openvino-bfloat16"
+    else:
+        with pytest.raises(InputError, match="'openvino-bfloat16': this processor has no bfloat16; take openvino-floa"):
+            made.full_name("openvino-bfloat16")
+
+
+def test_the_engine_asked_for_with_its_precision_computes(network, windows):
+    made = maker(network)
+    assert made.open(made.full_name("torch-float32")).name == "torch-float32"
+    with pytest.raises(InputError, match="engine 'torch-int4': unknown; known are auto, torch, torch-float32"):
+        made.full_name("torch-int4")

@@ -13,8 +13,9 @@ from rasterio.shutil import copy
 from reliefseg.errors import InputError
 from reliefseg.inference import layout as layouts
 from reliefseg.inference.computing import Computed, Job, Workers
-from reliefseg.inference.layout import Layout, reads
+from reliefseg.inference.layout import Layout
 from reliefseg.inference.plan import Plan
+from reliefseg.inference.sampling import read_window
 from reliefseg.inference.source import FileSource
 from reliefseg.raster import ClassSpec, ClassTable, open_scene
 from reliefseg.tiles import Normalisation
@@ -29,7 +30,7 @@ class Reading(Job):
     """A job that only reads."""
 
     def compute(self, piece, read, calls=map):
-        read(reads(self.plan, piece))
+        read(read_window(self.plan, piece))
         return Computed(None, np.ones((piece.core.height, piece.core.width), bool), 0)
 
 
@@ -94,7 +95,7 @@ def test_decoding_is_counted_as_a_list_would(block_height, block_width, height, 
     layout, plan = Layout(block_height, block_width, 4), plan_of(height, width, window=64, margin=8)
     kept, seen, decoded = [], set(), 0
     for piece in layout.in_order(plan.pieces):
-        part = reads(plan, piece)
+        part = read_window(plan, piece)
         for row in range(part.row // block_height, (part.row + part.height - 1) // block_height + 1):
             for col in range(part.col // block_width, (part.col + part.width - 1) // block_width + 1):
                 if (row, col) in kept:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from reliefseg.cli import run as command
+from reliefseg.depth import DepthSettings
 from reliefseg.errors import InputError
 from reliefseg.inference import on_ray
 from reliefseg.inference.store import FolderStore
@@ -16,10 +17,11 @@ from test_predicting import contents, save_model, write_scene
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A model, a scene and what comes out without Ray."""
+    """A model with depth, a scene and what comes out without Ray."""
     pytest.importorskip("ray", reason="ray is not installed here")
     folder = tmp_path_factory.mktemp("ray")
-    save_model(folder / "model")
+    deep = {"mean": (100.0, 110.0, 0.2), "std": (50.0, 40.0, 0.1), "depth": DepthSettings(source="builtin", turns=1)}
+    save_model(folder / "model", **deep)
     write_scene(folder / "city.tif")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("reliefseg.inference.plan.PIECE", 40)
@@ -53,7 +55,9 @@ def workers_below(pid):
 
 
 def test_workers_give_the_same_bytes_whether_they_live_or_are_killed(folder, monkeypatch, small_pieces):
-    kept, keep, killed = [], FolderStore.keep, []
+    ray = pytest.importorskip("ray", reason="ray is not installed here")
+    kept, keep, killed, sent, put = [], FolderStore.keep, [], [], ray.put
+    monkeypatch.setattr(ray, "put", lambda kit: sent.append(kit.source.depth) or put(kit))
 
     def deadly(self, piece, computed):
         keep(self, piece, computed)
@@ -66,15 +70,18 @@ def test_workers_give_the_same_bytes_whether_they_live_or_are_killed(folder, mon
     monkeypatch.setattr(FolderStore, "keep", deadly)
     (tally,) = predict(folder / "model", [folder / "city.tif"], folder / "out", engine="torch", ray="local")
     assert killed
+    assert sent == [None], "workers look for no depth raster: it may lie on this machine alone"
     assert len(kept) == tally["pieces"] > 6
     assert contents(folder / "out") == contents(folder / "plain")
 
 
-def test_a_fault_of_the_source_is_told_as_without_ray(folder, tmp_path, capsys):
+def test_a_fault_of_the_source_is_told_as_without_ray(tmp_path, capsys):
+    pytest.importorskip("ray", reason="ray is not installed here")
     scene = write_scene(tmp_path / "cut.tif", height=600, width=600)
     content = scene.read_bytes()
     scene.write_bytes(content[: len(content) // 2])
-    arguments = [str(folder / "model"), str(scene), "-o", str(tmp_path / "out"), "--engine", "torch", "--ray", "local"]
+    model = save_model(tmp_path / "model")  # without depth, which would find the fault first
+    arguments = [str(model), str(scene), "-o", str(tmp_path / "out"), "--engine", "torch", "--ray", "local"]
     assert command(["predict", *arguments, "--quiet"]) == 2
     said = capsys.readouterr().err
     assert "does the file end early?" in said

@@ -19,7 +19,7 @@ from reliefseg.depth.settings import DepthSettings
 from reliefseg.depth.source import Block, Maker, Making, Step, blocks_of
 from reliefseg.depth.store import PlaneStore
 from reliefseg.errors import InputError
-from reliefseg.raster import Scene
+from reliefseg.raster import Scene, Window
 from reliefseg.raster.files import hash_file
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class BuiltinSource:
         plans = [self._plan(scene, shrink) for shrink in shrinks]
         blocks = blocks_of(scene)
         tell = _in_steps(step, sum(map(len, plans)) + len(blocks))
-        mosaics = [self._mosaic(photo, plan, scratch, tell) for plan in plans]
+        mosaics = [self._mosaic(photo, plan, scratch / f"planes-{i}", tell) for i, plan in enumerate(plans)]
         for window in blocks:
             metres = np.mean([mosaic.read(window) for mosaic in mosaics], axis=0)
             depth = depth_of_metres(metres, range_m)
@@ -109,13 +109,18 @@ class BuiltinSource:
         overlap = min(side // 2, ceil(self.settings.overlap * side))
         return Plan(scene.grid.height, scene.grid.width, side, overlap)
 
-    def _mosaic(self, photo: Photo, plan: Plan, scratch: Path, tell: Callable[[], None]) -> Mosaic:
-        planes = PlaneStore(scratch, self._looker.card.window)
-        for index in range(len(plan)):
-            planes.append(self._looker.look(photo, plan[index]))
-            _refuse_not_finite(planes[index], photo.scene, self.file)
-            tell()
+    def _mosaic(self, photo: Photo, plan: Plan, file: Path, tell: Callable[[], None]) -> Mosaic:
+        planes = PlaneStore(file, self._looker.card.window)
+        planes.fill(len(plan), lambda index: self._look(photo, plan[index]), tell)
         return Mosaic.as_they_are(plan, planes)
+
+    def _look(self, photo: Photo, window: Window) -> Float32[np.ndarray, "side side"]:
+        seen = self._looker.look(photo, window)
+        if not np.isfinite(seen).all():
+            raise InputError(
+                f"scene {photo.scene.name}: depth network {self.file} gives numbers that are not finite; is it damaged?"
+            )
+        return seen
 
 
 def open_builtin(settings: DepthSettings) -> BuiltinSource:
@@ -141,8 +146,3 @@ def _in_steps(step: Step, work: int) -> Callable[[], None]:
             step()
 
     return tell
-
-
-def _refuse_not_finite(seen: Float32[np.ndarray, "side side"], scene: Scene, file: Path) -> None:
-    if not np.isfinite(seen).all():
-        raise InputError(f"scene {scene.name}: depth network {file} gives numbers that are not finite; is it damaged?")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -35,8 +37,8 @@ def make_depth(
 
     What is there, whole and made from the same image content, weights and settings, is reused without loading a
     network. All scenes are looked at before the first is made, so that `InputError` names every one that has no
-    heights, no valid pixel or one colour only. Interrupted, finished rasters stay and no broken one appears. Of several
-    processes at once the first makes a raster, the others wait for it.
+    heights, no valid pixel or one colour only. After an interruption finished rasters are there, and what was seen of
+    the next; no broken raster appears. Of several processes at once the first makes a raster, the others wait for it.
     """
     source = _open_source(settings, scenes)
     if source is None:
@@ -56,7 +58,8 @@ def make_depth(
             if is_fresh(path, tags[scene.name]["depth_key"], scene.grid):
                 count.add(source.steps(scene))
             else:
-                write_depth(path, scene.grid, make(lambda: count.add(1), path.parent), tags[scene.name])
+                with _workplace(path, tags[scene.name]["depth_key"]) as scratch:
+                    write_depth(path, scene.grid, make(lambda: count.add(1), scratch), tags[scene.name])
     return paths
 
 
@@ -86,6 +89,22 @@ def _open_source(settings: DepthSettings, scenes: Sequence[Scene]) -> DepthSourc
 def _prepared(source: DepthSource, scene: Scene) -> Maker:
     with scene.kept_open():
         return source.prepare(scene)
+
+
+@contextmanager
+def _workplace(raster: Path, key: str) -> Iterator[Path]:
+    """A folder beside a raster for what its windows show, kept from an interruption to the next call with this key."""
+    root = raster.with_name(f".{raster.stem}.windows")
+    folder = root / key
+    if not folder.is_dir():
+        shutil.rmtree(root, ignore_errors=True)
+        folder.mkdir(parents=True)
+    try:
+        yield folder
+    except InputError:  # the same call would end in it again
+        shutil.rmtree(root, ignore_errors=True)
+        raise
+    shutil.rmtree(root, ignore_errors=True)
 
 
 def _gathered(scenes: Iterable[Scene], work: Callable[[Scene], T]) -> list[T]:

@@ -84,13 +84,8 @@ class TransformersSource:
         return Plan(scene.grid.height, scene.grid.width, self.settings.window, min(overlap, self.settings.window // 2))
 
     def _make(self, photo: Photo, step: Step, scratch: Path) -> Making:
-        planes = PlaneStore(scratch, self.settings.window)
-        plan = self._plan(photo.scene)
-        for index in range(len(plan)):
-            seen = self._look(photo, plan[index])
-            _refuse_not_finite(seen, photo.scene, plan[index], self.model)
-            planes.append(seen)
-            step()
+        planes, plan = PlaneStore(scratch / "planes", self.settings.window), self._plan(photo.scene)
+        planes.fill(len(plan), lambda index: self._look(photo, plan[index]), step)
         mosaic = aligned_mosaic(plan, planes, photo.scene.read_valid)
         shown = range_of(mosaic, photo.scene)
         _refuse_flat(shown, photo.scene, self.model)
@@ -105,7 +100,13 @@ class TransformersSource:
             for k in range(self.settings.turns)
         ]
         others = [brought_in_line(look, looks[0]) for look in looks[1:]]
-        return np.stack([looks[0], *others]).mean(axis=0)
+        seen = np.stack([looks[0], *others]).mean(axis=0)
+        if not np.isfinite(seen).all():
+            raise InputError(
+                f"scene {photo.scene.name}: depth network {self.model} gives numbers that are not finite at row "
+                f"{window.row}, col {window.col}; are its weights damaged?"
+            )
+        return seen
 
 
 def open_transformers(settings: DepthSettings) -> TransformersSource:
@@ -126,14 +127,6 @@ def _blocks(mosaic: Mosaic, shown: Range, scene: Scene) -> Iterator[Block]:
     for window in blocks_of(scene):
         depth = np.clip((mosaic.read(window) - shown.low) / (shown.high - shown.low), 0, 1)
         yield Block(window, np.where(scene.read_valid(window), depth, np.nan).astype(np.float32))
-
-
-def _refuse_not_finite(seen: np.ndarray, scene: Scene, window: Window, model: str) -> None:
-    if not np.isfinite(seen).all():
-        raise InputError(
-            f"scene {scene.name}: depth network {model} gives numbers that are not finite at row {window.row}, "
-            f"col {window.col}; are its weights damaged?"
-        )
 
 
 def _refuse_flat(shown: Range, scene: Scene, model: str) -> None:

@@ -33,7 +33,7 @@ class Making(NamedTuple):
 
 
 Maker = Callable[[Step, Path], Making]
-"""Makes the depth of one scene, with a folder for what does not fit into memory; the expensive part."""
+"""Makes the depth of one scene, the expensive part; in the folder given is what an interrupted call left there."""
 
 
 @runtime_checkable

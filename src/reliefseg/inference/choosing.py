@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -14,13 +14,17 @@ from jaxtyping import Float32
 from reliefseg.errors import InputError
 from reliefseg.export import ModelSpec
 from reliefseg.export.int8 import Int8Network
-from reliefseg.hardware import pick_precision
+from reliefseg.hardware import Precision, pick_precision
 from reliefseg.inference.computing import one_thread_each
 from reliefseg.inference.engines import Engine, TorchEngine
 from reliefseg.inference.onnx_engines import OnnxRuntimeEngine, OpenVinoEngine, as_onnx
 from reliefseg.networks import Generator
 
-EngineName = Literal["auto", "torch", "openvino", "openvino-int8", "onnxruntime"]
+EngineName = Literal[
+    "auto", "torch", "torch-float32", "torch-bfloat16", "openvino", "openvino-float32", "openvino-bfloat16",
+    "openvino-int8", "onnxruntime",
+]  # fmt: skip
+"""Without a precision: the one that suits the machine."""
 INT8: EngineName = "openvino-int8"
 """Never chosen by itself: what it costs in accuracy is for the user to weigh."""
 AGREEMENT = 0.999
@@ -28,8 +32,11 @@ AGREEMENT = 0.999
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 PACKAGES = {
-    "torch": ("torch",), "openvino": ("openvino", "onnx"), INT8: ("openvino",), "onnxruntime": ("onnxruntime", "onnx"),
-}  # fmt: skip
+    **dict.fromkeys(("torch", "torch-float32", "torch-bfloat16"), ("torch",)),
+    **dict.fromkeys(("openvino", "openvino-float32", "openvino-bfloat16"), ("openvino", "onnx")),
+    INT8: ("openvino",),
+    "onnxruntime": ("onnxruntime", "onnx"),
+}
 """What each engine needs: networks are handed on as ONNX, which torch writes by the package `onnx`."""
 
 
@@ -63,11 +70,16 @@ class EngineMaker:
         return self._ready
 
     def full_name(self, name: str) -> str:
-        """An engine's name with the precision that suits this machine; InputError where it is not installed."""
+        """An engine's name with its precision; InputError where the machine has not the one or the other."""
         refuse_absent(name)
-        device = self.device if name == "torch" else torch.device("cpu")
-        precision = str(pick_precision("auto", device)).removeprefix("torch.")
-        return "onnxruntime-float32" if name == "onnxruntime" else f"{name}-{precision}"
+        if name == "onnxruntime":
+            return "onnxruntime-float32"
+        engine, asked = _with_precision(name)
+        device = self.device if engine == "torch" else torch.device("cpu")
+        if engine == "openvino" and asked == "bfloat16" and pick_precision("auto", device) != torch.bfloat16:
+            raise InputError(f"engine {name!r}: this processor has no bfloat16; take openvino-float32")
+        precision = str(pick_precision(asked, device)).removeprefix("torch.")
+        return f"{engine}-{precision}"
 
     def candidates(self) -> list[str]:
         """Engines to try on this machine, torch first."""
@@ -122,6 +134,12 @@ def _seconds(work: Callable[[], object]) -> float:
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
+
+
+def _with_precision(name: str) -> tuple[str, Precision]:
+    """An engine's name and the precision it asks for."""
+    engine, _, precision = name.rpartition("-")
+    return (engine, cast(Precision, precision)) if precision in PRECISIONS else (name, "auto")
 
 
 def installed(name: str) -> bool:

@@ -10,7 +10,7 @@ from reliefseg.inference.choosing import EngineMaker
 from reliefseg.inference.computing import Job
 from reliefseg.inference.layout import Layout
 from reliefseg.inference.plan import Plan
-from reliefseg.inference.source import Source
+from reliefseg.inference.source import FileSource, Source
 
 
 class Kit(NamedTuple):
@@ -19,7 +19,7 @@ class Kit(NamedTuple):
     maker: EngineMaker
     engine: str
     plan: Plan
-    source: Source
+    source: FileSource
     layout: Layout
 
     def job(self, source: Source) -> Job:

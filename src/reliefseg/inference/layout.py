@@ -16,6 +16,7 @@ import rasterio
 from rasterio.io import DatasetReader
 
 from reliefseg.inference.plan import Piece, Plan
+from reliefseg.inference.sampling import read_window
 from reliefseg.inference.source import Pixels, Read, Source
 from reliefseg.raster import Window
 from reliefseg.raster.opening import is_data, opened
@@ -60,7 +61,7 @@ class Layout(NamedTuple):
 
     def suits(self, plan: Plan) -> bool:
         """Whether blocks are no larger than what the scene's first piece reads."""
-        read = reads(plan, plan.pieces[0])
+        read = read_window(plan, plan.pieces[0])
         return self.height <= read.height and self.width <= read.width
 
     def times_decoded(self, plan: Plan, cache: int) -> float:
@@ -70,7 +71,7 @@ class Layout(NamedTuple):
         kept: OrderedDict[tuple[int, int], None] = OrderedDict()
         seen, decoded = set(), 0
         for piece in self.in_order(plan.pieces):
-            for block in _touched(reads(plan, piece), height, self.width):
+            for block in _touched(read_window(plan, piece), height, self.width):
                 decoded += block not in kept
                 kept[block] = None
                 kept.move_to_end(block)
@@ -123,11 +124,6 @@ class InTurns:
     def _read(self, window: Window) -> Pixels:
         with self.lock:
             return self.read(window)
-
-
-def reads(plan: Plan, piece: Piece) -> Window:
-    """What a piece reads of the scene, about."""
-    return plan.to_scene(plan.seen(piece).clipped(plan.rows, plan.cols))
 
 
 def _touched(window: Window, height: int, width: int) -> Iterator[tuple[int, int]]:

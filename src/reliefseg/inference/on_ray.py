@@ -1,7 +1,8 @@
 """Pieces computed by the workers of a Ray cluster.
 
 Pieces go to the workers as Ray tasks and come back through Ray's object store, so that only the process that asked
-writes files. Workers need this package, the engine's, and the scene's files under the same paths or URLs.
+writes files. Workers need this package, the engine's, and the scene's image under the same path or URL; the depth of
+a piece goes with it, because its raster may lie where this process alone can read it.
 """
 
 from __future__ import annotations
@@ -9,15 +10,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
 
+import numpy as np
+from jaxtyping import Float32
+
+from reliefseg.depth import read_depth
 from reliefseg.errors import InputError, first_line
 from reliefseg.hardware import use_processor
 from reliefseg.inference.computing import Compute, Computed
 from reliefseg.inference.kit import Kit
 from reliefseg.inference.plan import Piece
+from reliefseg.inference.sampling import read_window
+from reliefseg.inference.source import Pixels
+from reliefseg.raster import Window
 
 RETRIES = 10
 """How often a piece is given to another worker when the one that had it is lost."""
@@ -52,7 +61,8 @@ class RayJob:
         needs = {"num_gpus": 1} if on_gpus else {"num_cpus": 1}
         self.workers = AHEAD * max(1, int(ray.cluster_resources().get("GPU" if on_gpus else "CPU", 1)))
         self._task = ray.remote(max_retries=RETRIES, **needs)(_compute)
-        self._kit = ray.put(kit)
+        self._plan, self._depth = kit.plan, kit.source.depth
+        self._kit = ray.put(kit._replace(source=replace(kit.source, depth=None)))
 
     @contextmanager
     def begun(self, helpers: Executor) -> Iterator[Compute]:
@@ -62,8 +72,9 @@ class RayJob:
     def _computed(self, piece: Piece) -> Computed:
         import ray
 
+        depth = None if self._depth is None else read_depth(self._depth, read_window(self._plan, piece))
         try:
-            return Computed(*ray.get(self._task.remote([self._kit], piece.number)))
+            return Computed(*ray.get(self._task.remote([self._kit], piece.number, depth)))
         except ray.exceptions.RayTaskError as error:
             raise error.cause from None
         except ray.exceptions.RayError as error:
@@ -78,10 +89,14 @@ def on_cluster(kit: Kit) -> Iterator[RayJob]:
     yield RayJob(kit)
 
 
-def _compute(kit: list[Any], number: int) -> Computed:
-    """A Ray task: one piece. The kit is a reference in a list, which Ray leaves as it is."""
+def _compute(kit: list[Any], number: int, depth: Float32[np.ndarray, "h w"] | None) -> Computed:
+    """A Ray task: one piece, and the depth of what it reads. The kit is a reference in a list, which Ray leaves."""
     loaded = _Loaded.of(kit[0])
-    return loaded.job.compute(loaded.job.plan.pieces[number], loaded.read)
+
+    def read(window: Window) -> Pixels:
+        return loaded.read(window)._replace(depth=depth)
+
+    return loaded.job.compute(loaded.job.plan.pieces[number], read)
 
 
 class _Loaded:

@@ -51,11 +51,9 @@ class _Taps(NamedTuple):
 
 def working_image(plan: Plan, piece: Piece, normalisation: Normalisation, read: Read) -> WorkingImage:
     """Reads and samples what the piece's windows see; beyond the scene's edge it is mirrored."""
-    seen = plan.seen(piece)
-    times = oversampling(max(plan.row_step, plan.col_step))
-    rows = _taps(seen.row, seen.height, plan.row_step, plan.height, times)
-    cols = _taps(seen.col, seen.width, plan.col_step, plan.width, times)
-    touched = _hull(_window(rows.span, cols.span), piece.core)
+    seen, times = plan.seen(piece), _times(plan)
+    rows, cols = _seen_taps(plan, piece)
+    touched = read_window(plan, piece)
     pixels = read(touched)
     planes = _filled(pixels, normalisation)
     bands = _sampled(planes, _moved(rows, touched.row), _moved(cols, touched.col))
@@ -64,6 +62,24 @@ def working_image(plan: Plan, piece: Piece, normalisation: Normalisation, read: 
     bands -= np.array(normalisation.mean, dtype=np.float32)[:, None, None]
     bands *= (1 / np.array(normalisation.std)).astype(np.float32)[:, None, None]
     return WorkingImage(seen, bands, touched, pixels.valid)
+
+
+def read_window(plan: Plan, piece: Piece) -> Window:
+    """The part of the scene that `working_image` reads for a piece."""
+    rows, cols = _seen_taps(plan, piece)
+    return _hull(_window(rows.span, cols.span), piece.core)
+
+
+def _times(plan: Plan) -> int:
+    """Samples a network pixel, along each axis."""
+    return oversampling(max(plan.row_step, plan.col_step))
+
+
+def _seen_taps(plan: Plan, piece: Piece) -> tuple[_Taps, _Taps]:
+    """Where samples of what the piece's windows see lie in the scene, downwards and across."""
+    seen, times = plan.seen(piece), _times(plan)
+    rows = _taps(seen.row, seen.height, plan.row_step, plan.height, times)
+    return rows, _taps(seen.col, seen.width, plan.col_step, plan.width, times)
 
 
 def _taps(first: int, count: int, step: float, extent: int, times: int) -> _Taps:
