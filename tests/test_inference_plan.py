@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from reliefseg.inference.assembly import Blocks
 from reliefseg.inference.computing import AHEAD, STEPS, Job, Workers, blended, called_by
-from reliefseg.inference.plan import Piece, Plan, shared
+from reliefseg.inference.plan import Piece, Plan
 from reliefseg.inference.sampling import upsampled, working_image
 from reliefseg.inference.source import ArraySource
 from reliefseg.inference.store import FolderStore, MemoryStore
@@ -86,7 +86,7 @@ def test_pieces_take_every_window_once_and_their_cores_tile_the_scene(height, wi
         assert piece.core.height > 0
         for i, j in plan.windows(piece):
             inside = plan.kept(i, j).clipped(plan.rows, plan.cols)
-            assert shared(piece.area, inside) == inside
+            assert piece.area.shared(inside) == inside
     assert (covered == 1).all()
 
 

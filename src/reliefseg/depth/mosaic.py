@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from reliefseg.raster import Window
+from reliefseg.raster.spread import Spread
 
 
 @runtime_checkable
@@ -40,14 +41,22 @@ class Plan:
             raise ValueError(f"overlap {self.overlap}: expected 1 … {self.window // 2}, half of the window")
 
     @cached_property
-    def rows(self) -> tuple[int, ...]:
-        """First row of every row of windows."""
-        return _starts(self.height, self.window, self.overlap)
+    def _down(self) -> Spread:
+        return Spread(self.height, self.window, self.overlap)
 
     @cached_property
+    def _across(self) -> Spread:
+        return Spread(self.width, self.window, self.overlap)
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """First row of every row of windows."""
+        return self._down.starts
+
+    @property
     def cols(self) -> tuple[int, ...]:
         """First column of every column of windows."""
-        return _starts(self.width, self.window, self.overlap)
+        return self._across.starts
 
     def __len__(self) -> int:
         return len(self.rows) * len(self.cols)
@@ -62,8 +71,8 @@ class Plan:
 
     def touching(self, part: Window) -> list[int]:
         """Numbers of the windows that have pixels in a part of the scene."""
-        rows = _touching(self.rows, self.window, part.row, part.height)
-        cols = _touching(self.cols, self.window, part.col, part.width)
+        rows = self._down.touching(part.row, part.height)
+        cols = self._across.touching(part.col, part.width)
         return [row * len(self.cols) + col for row in rows for col in cols]
 
     def neighbours(self) -> Iterator[tuple[int, int, Window]]:
@@ -73,7 +82,7 @@ class Plan:
             for r, c in ((row, col + 1), (row + 1, col)):
                 if r < len(self.rows) and c < len(self.cols):
                     other = r * len(self.cols) + c
-                    yield index, other, _common(self.inner(self[index]), self.inner(self[other]))
+                    yield index, other, self.inner(self[index]).shared(self.inner(self[other]))
 
     def weights(self, index: int, part: Window) -> Float32[np.ndarray, "height width"]:
         """Weights of a part of a window, seen from the window's corner; over all windows they sum to one.
@@ -82,15 +91,7 @@ class Plan:
         """
         row, col = divmod(index, len(self.cols))
         rows, cols = part.slices
-        return np.outer(self._row_weights[row][rows], self._col_weights[col][cols]).astype(np.float32)
-
-    @cached_property
-    def _row_weights(self) -> Float64[np.ndarray, "rows window"]:
-        return _shares(self.rows, self.window, self.overlap)
-
-    @cached_property
-    def _col_weights(self) -> Float64[np.ndarray, "cols window"]:
-        return _shares(self.cols, self.window, self.overlap)
+        return np.outer(self._down.weights[row][rows], self._across.weights[col][cols]).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ class Mosaic:
         total = np.zeros((part.height, part.width), np.float32)
         for index in self.plan.touching(part):
             window = self.plan[index]
-            common = _common(part, self.plan.inner(window))
+            common = part.shared(self.plan.inner(window))
             there = common.shifted(-window.row, -window.col)
             seen = enlarged(self.planes[index], self.plan.window, there)
             seen = seen * np.float32(self.scales[index]) + np.float32(self.shifts[index])
@@ -139,32 +140,3 @@ def _between(places: slice, step: float, side: int) -> tuple[np.ndarray, np.ndar
     at = np.clip((np.arange(places.start, places.stop) + 0.5) * step - 0.5, 0, side - 1)
     before = np.minimum(at.astype(int), side - 1)
     return before, np.minimum(before + 1, side - 1), (at - before).astype(np.float32)
-
-
-def _common(one: Window, other: Window) -> Window:
-    """The pixels of both windows."""
-    top, left = max(one.row, other.row), max(one.col, other.col)
-    bottom = min(one.row + one.height, other.row + other.height)
-    right = min(one.col + one.width, other.col + other.width)
-    return Window(top, left, max(0, bottom - top), max(0, right - left))
-
-
-def _starts(extent: int, window: int, overlap: int) -> tuple[int, ...]:
-    if extent <= window:
-        return ((extent - window) // 2,)
-    count = 1 + -(-(extent - window) // (window - overlap))
-    return tuple(int(place) for place in np.linspace(0, extent - window, count))
-
-
-def _touching(starts: tuple[int, ...], window: int, first: int, extent: int) -> list[int]:
-    return [i for i, start in enumerate(starts) if start < first + extent and start + window > first]
-
-
-def _shares(starts: tuple[int, ...], window: int, overlap: int) -> Float64[np.ndarray, "windows window"]:
-    """Weights along one axis: squared sines over the overlap, divided by their sum over all windows."""
-    distance = np.minimum(np.arange(window), np.arange(window)[::-1]) + 0.5
-    ramp = np.sin(np.clip(distance / overlap, 0, 1) * np.pi / 2) ** 2
-    total = np.zeros(starts[-1] - starts[0] + window)
-    for start in starts:
-        total[start - starts[0] :][:window] += ramp
-    return np.stack([ramp / total[start - starts[0] :][:window] for start in starts])

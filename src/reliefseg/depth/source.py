@@ -67,6 +67,4 @@ class DepthSource(Protocol):
 
 def blocks_of(scene: Scene) -> list[Window]:
     """The scene cut into windows of at most `BLOCK` pixels a side, row by row."""
-    height, width = scene.grid.height, scene.grid.width
-    corners = [(row, col) for row in range(0, height, BLOCK) for col in range(0, width, BLOCK)]
-    return [Window(row, col, BLOCK, BLOCK).clipped(height, width) for row, col in corners]
+    return scene.grid.window.blocks(BLOCK)

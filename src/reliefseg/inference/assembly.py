@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float32
 
 from reliefseg.inference.blocks import Block, block_windows, finished
 from reliefseg.inference.computing import STEPS
-from reliefseg.inference.plan import Plan, shared
+from reliefseg.inference.plan import Plan
 from reliefseg.inference.sampling import support, upsampled
 from reliefseg.inference.store import Store
 from reliefseg.inference.temperature import tempered
@@ -41,7 +41,7 @@ class Blocks:
         total = np.zeros((self.classes, part.height, part.width), np.float32)
         for piece in self.plan.contributing(part):
             self.wait(piece.number)
-            common = shared(piece.area, part)
+            common = piece.area.shared(part)
             found = self.store.probabilities(piece, common)
             if found is not None:
                 total[(slice(None), *common.shifted(-part.row, -part.col).slices)] += found
@@ -53,6 +53,6 @@ class Blocks:
         valid = np.empty((window.height, window.width), bool)
         for piece in self.plan.answering(window):
             self.wait(piece.number)
-            common = shared(piece.core, window)
+            common = piece.core.shared(window)
             valid[common.shifted(-window.row, -window.col).slices] = self.store.valid(piece, common)
         return valid

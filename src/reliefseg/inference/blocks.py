@@ -33,8 +33,7 @@ class Block(NamedTuple):
 
 def block_windows(height: int, width: int) -> list[Window]:
     """The blocks of a scene of this size, row by row."""
-    corners = [(row, col) for row in range(0, height, BLOCK) for col in range(0, width, BLOCK)]
-    return [Window(row, col, BLOCK, BLOCK).clipped(height, width) for row, col in corners]
+    return Window(0, 0, height, width).blocks(BLOCK)
 
 
 def finished(

@@ -129,7 +129,7 @@ class Plan:
     def answering(self, window: Window) -> list[Piece]:
         """The pieces whose cores cover a window of the scene."""
         near = self.contributing(self.working(window))
-        return [piece for piece in near if shared(piece.core, window).height and shared(piece.core, window).width]
+        return [p for p in near if (common := p.core.shared(window)).height and common.width]
 
     def working(self, window: Window) -> Window:
         """The part of the working grid that a window of the scene touches."""
@@ -146,14 +146,6 @@ class Plan:
         top, bottom = (round(self.down.cut(i) * self.row_step) for i in rows)
         left, right = (round(self.across.cut(j) * self.col_step) for j in cols)
         return Window(top, left, bottom - top, right - left)
-
-
-def shared(one: Window, other: Window) -> Window:
-    """The part two windows share (height or width 0: none)."""
-    top, left = max(one.row, other.row), max(one.col, other.col)
-    bottom = min(one.row + one.height, other.row + other.height)
-    right = min(one.col + one.width, other.col + other.width)
-    return Window(top, left, max(0, bottom - top), max(0, right - left))
 
 
 def _touching(axis: Axis, groups: list[tuple[int, int]], first: int, last: int) -> list[int]:

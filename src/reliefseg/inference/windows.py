@@ -7,7 +7,9 @@ from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float32
+
+from reliefseg.raster.spread import Spread
 
 OVERLAP = 8
 """What windows keep overlaps by at least an eighth of it."""
@@ -40,18 +42,14 @@ class Axis:
         """What neighbouring kept parts share at least; weights rise over so many pixels."""
         return self.keep // OVERLAP
 
-    @property
-    def stride(self) -> int:
-        """From window to window at most."""
-        return self.keep - self.overlap
-
     @cached_property
+    def _spread(self) -> Spread:
+        return Spread(self.extent, self.keep, self.overlap)
+
+    @property
     def kept(self) -> tuple[int, ...]:
         """First pixel of every window's kept part."""
-        if self.extent <= self.keep:
-            return ((self.extent - self.keep) // 2,)
-        count = -(-(self.extent - self.overlap) // self.stride)
-        return tuple(int(place) for place in np.linspace(0, self.extent - self.keep, count))
+        return self._spread.starts
 
     def reach(self, first: int, last: int) -> tuple[int, int]:
         """Pixels to which windows `first` … `last` − 1 contribute, inside the extent."""
@@ -71,18 +69,5 @@ class Axis:
 
     @cached_property
     def weights(self) -> Float32[np.ndarray, "windows keep"]:
-        """Weights of each window's kept pixels; over all windows they sum to one, where one is alone it has 1.
-
-        Source: overlap-tile, Ronneberger et al. 2015, fig. 2; the ramp is a squared sine.
-        """
-        ramp = self._ramp()
-        lowest = min(0, self.kept[0])
-        total = np.zeros(self.kept[-1] + self.keep - lowest)
-        for place in self.kept:
-            total[place - lowest :][: self.keep] += ramp
-        shares = [ramp / total[place - lowest :][: self.keep] for place in self.kept]
-        return np.stack(shares).astype(np.float32)
-
-    def _ramp(self) -> Float64[np.ndarray, " keep"]:
-        nearest_end = np.minimum(np.arange(self.keep), np.arange(self.keep)[::-1]) + 0.5
-        return np.sin(np.clip(nearest_end / max(1, self.overlap), 0, 1) * np.pi / 2) ** 2
+        """Weights of each window's kept pixels; over all windows they sum to one."""
+        return self._spread.weights.astype(np.float32)

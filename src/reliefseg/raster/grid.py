@@ -36,6 +36,19 @@ class Window:
         right = min(max(self.col + self.width, col), width)
         return Window(row, col, bottom - row, right - col)
 
+    def shared(self, other: Window) -> Window:
+        """The pixels of both windows (none: height or width 0)."""
+        top, left = max(self.row, other.row), max(self.col, other.col)
+        bottom = min(self.row + self.height, other.row + other.height)
+        right = min(self.col + self.width, other.col + other.width)
+        return Window(top, left, max(0, bottom - top), max(0, right - left))
+
+    def blocks(self, side: int) -> list[Window]:
+        """The window cut into ones of at most `side` pixels a side, row by row."""
+        rows = range(self.row, self.row + self.height, side)
+        cols = range(self.col, self.col + self.width, side)
+        return [self.shared(Window(row, col, side, side)) for row in rows for col in cols]
+
     def shifted(self, rows: int, cols: int) -> Window:
         """The same window seen from an origin `rows` and `cols` further up and left."""
         return Window(self.row + rows, self.col + cols, self.height, self.width)
