@@ -23,7 +23,7 @@ from reliefseg.depth import read_depth
 from reliefseg.errors import InputError
 from reliefseg.raster import IGNORE_INDEX, Dataset, Scene, load_dataset
 from reliefseg.workflow import make_depth_rasters
-from reliefseg.workflow.preparing import with_depth_resolved
+from reliefseg.workflow.making_depth import with_depth_resolved
 
 SHARES = (0.05, 0.95)
 """A scene counts where the class has a share of the labelled pixels between these."""

@@ -21,7 +21,7 @@ from reliefseg.learning.run_folder import log_lines
 from reliefseg.raster import IGNORE_INDEX, load_dataset
 from reliefseg.tiles import SceneArrays
 from reliefseg.workflow import HeightFiles, find_scenes, load_model, predict
-from reliefseg.workflow.preparing import split_off_block
+from reliefseg.workflow.held_out_block import split_off_block
 
 SMALL = ["--preset", "debug", "--set", "train.steps=10", "--set", "pretrain.steps=2", "--set", "tiles.size=32"]
 SMALL += ["--set", "prediction.window=64", "--set", "train.validations=2", "--quiet"]

@@ -8,9 +8,9 @@ from reliefseg.workflow.demo import run_demo
 from reliefseg.workflow.evaluating import evaluate
 from reliefseg.workflow.finding import HeightFiles, find_scenes
 from reliefseg.workflow.label_curve import LabelCurve, label_curve
+from reliefseg.workflow.making_depth import make_depth_rasters
 from reliefseg.workflow.models import Model, load_model
 from reliefseg.workflow.predicting import merge, predict
-from reliefseg.workflow.preparing import make_depth_rasters
 from reliefseg.workflow.quantising import quantise
 from reliefseg.workflow.running import RunResult, refuse_errors, run_all
 from reliefseg.workflow.scene_work import Shard

@@ -37,7 +37,7 @@ from reliefseg.learning.checkpoint import (
 from reliefseg.learning.optimiser import set_rate
 from reliefseg.raster import Dataset, Scene, Window, explain
 from reliefseg.raster.files import write_text
-from reliefseg.workflow.preparing import TRAINING_SPLITS
+from reliefseg.workflow.making_depth import TRAINING_SPLITS
 from reliefseg.workflow.saying import SILENT, Sayer, Tick
 
 PHASE, SETTINGS = "fit", "settings.json"

@@ -22,8 +22,8 @@ from reliefseg.learning.run_folder import log_lines
 from reliefseg.raster import IGNORE_INDEX, ClassTable, Dataset, Scene
 from reliefseg.raster.files import read_json, read_json_if_whole, write_json
 from reliefseg.tiles import SceneArrays
+from reliefseg.workflow.making_depth import depth_rasters
 from reliefseg.workflow.models import Model, load_model
-from reliefseg.workflow.preparing import depth_rasters
 from reliefseg.workflow.record import classes_not_shown
 from reliefseg.workflow.saying import SILENT, Sayer
 

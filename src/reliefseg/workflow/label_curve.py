@@ -28,7 +28,7 @@ from reliefseg.workflow.ablation_runs import (
     surroundings,
 )
 from reliefseg.workflow.evaluating import refuse_unscored
-from reliefseg.workflow.preparing import with_depth_resolved
+from reliefseg.workflow.making_depth import with_depth_resolved
 from reliefseg.workflow.record import classes_not_shown
 from reliefseg.workflow.saying import SILENT, Sayer
 

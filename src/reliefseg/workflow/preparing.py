@@ -9,21 +9,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
 
 from reliefseg.config import Settings
-from reliefseg.depth import DepthSettings, make_depth, resolve_source
 from reliefseg.errors import InputError
 from reliefseg.export import BundleClass, ModelSpec
 from reliefseg.learning import LabelledTiles
-from reliefseg.raster import IGNORE_INDEX, Dataset, Scene, TileLabel, Window
+from reliefseg.raster import Dataset, Scene, TileLabel
 from reliefseg.tiles import Boxes, Normalisation, SceneArrays, SceneBank
 from reliefseg.tiles.loading import reference_gsd
 from reliefseg.tiles.tiers import Tier, choose_tier
+from reliefseg.workflow.held_out_block import split_off_block
+from reliefseg.workflow.making_depth import TRAINING_SPLITS, depth_rasters, read_by_training, with_depth_resolved
 from reliefseg.workflow.reading import BankMaker, Looked, SceneReader, have_room, look_through, ready
 from reliefseg.workflow.saying import SILENT, Sayer
-
-TRAINING_SPLITS = ("pixel_labelled", "tile_labelled", "unlabelled")
 
 
 @dataclass(frozen=True)
@@ -58,51 +56,6 @@ class Preparation:
     validation: tuple[ValidationScene, ...]
     tier: Tier
     tile_labels: int
-
-
-def with_depth_resolved(settings: Settings, dataset: Dataset) -> Settings:
-    """The settings with `depth.source = "auto"` decided for this data set."""
-    source = resolve_source(settings.depth, dataset)
-    return settings.model_copy(update={"depth": settings.depth.model_copy(update={"source": source})})
-
-
-def depth_rasters(
-    scenes: Sequence[Scene], settings: DepthSettings, cache: Path, say: Sayer = SILENT
-) -> Mapping[str, Path]:
-    """Depth rasters by scene name, made or reused; empty without depth."""
-    if settings.source == "none" or not scenes:
-        return {}
-    unknown = sum(not scene.grid.gsd for scene in scenes)
-    if settings.source == "builtin" and unknown:
-        say.note(
-            f"depth: the gsd of {unknown:,} of {len(scenes):,} scenes is unknown; several are assumed. "
-            f"Better: state gsd (metres a pixel) in dataset.toml"
-        )
-    with say.progress(f"depth ({settings.source})") as tick:
-        return make_depth(scenes, settings, cache, tick)
-
-
-def make_depth_rasters(dataset: Dataset, settings: Settings, say: Sayer = SILENT) -> Mapping[str, Path]:
-    """Depth rasters of all scenes of a data set, by name; empty where the source comes out as `none`.
-
-    Where depth comes from surface models, a scene that no split names may lack one: it is left out.
-    """
-    depth = with_depth_resolved(settings, dataset).depth
-    named = {name for names in dataset.splits.values() for name in names}
-    scenes = [s for s in dataset.scenes.values() if depth.source != "raster" or s.has_heights or s.name in named]
-    return depth_rasters(scenes, depth, dataset.cache, say)
-
-
-def make_training_depth(dataset: Dataset, settings: Settings, say: Sayer = SILENT) -> None:
-    """Depth rasters of the training splits and validation scenes, where they are not there yet."""
-    depth_rasters(
-        _read_by_training(dataset, settings), with_depth_resolved(settings, dataset).depth, dataset.cache, say
-    )
-
-
-def _read_by_training(dataset: Dataset, settings: Settings) -> list[Scene]:
-    splits = TRAINING_SPLITS if settings.validation.blocks else (*TRAINING_SPLITS, "validation")
-    return [scene for name in splits for scene in dataset.split(name)]
 
 
 def prepare(dataset: Dataset, settings: Settings, device: torch.device, say: Sayer = SILENT) -> Preparation:
@@ -146,7 +99,7 @@ def _reader(
     labelled, here = dataset.split("pixel_labelled"), settings.devices
     names = frozenset(s.name for s in [*labelled, *dataset.split("validation")])
     read = SceneReader(tuple(bands), depth, names, reference_gsd(labelled))
-    outline = read.outline(_read_by_training(dataset, settings))
+    outline = read.outline(read_by_training(dataset, settings))
     tier = choose_tier(settings.tiles.bank, outline.nbytes, device, here)
     keeps = tier is not Tier.DISK and have_room(outline, here)
     return (read if keeps else replace(read, kept=None)), tier
@@ -240,29 +193,3 @@ def _tile_banks(
 
 def _split_off(read: SceneReader, margin: float, classes: int, part: int, scene: Scene) -> SceneArrays:
     return split_off_block(read(scene), margin, classes)[part]
-
-
-def split_off_block(arrays: SceneArrays, margin: float, classes: int) -> tuple[SceneArrays, SceneArrays]:
-    """One quarter of a scene kept for validation, and the rest for training.
-
-    The quarter is the one, of those with labels, whose class shares are nearest the whole scene's; labels within
-    `margin` pixels of it are used by neither.
-    """
-    height, width = arrays.labels.shape
-    half_h, half_w = height // 2, width // 2
-    quarters = [Window(r, c, half_h, half_w) for r in (0, height - half_h) for c in (0, width - half_w)]
-    whole = _class_shares(arrays.labels, classes)
-    shares = [_class_shares(arrays.labels[q.slices], classes) for q in quarters]
-    distances = [np.abs(one - whole).sum() if one.any() else np.inf for one in shares]
-    block = quarters[int(np.argmin(distances))]
-    near = block.expanded(int(np.ceil(margin))).clipped(height, width)
-    kept = arrays.labels.copy()
-    kept[near.slices] = IGNORE_INDEX
-    held = np.full_like(arrays.labels, IGNORE_INDEX)
-    held[block.slices] = arrays.labels[block.slices]
-    return replace(arrays, labels=kept), replace(arrays, labels=held)
-
-
-def _class_shares(labels: UInt8[np.ndarray, "h w"], classes: int) -> np.ndarray:
-    counts = np.bincount(labels.ravel(), minlength=256)[:classes]
-    return counts / max(1, counts.sum())

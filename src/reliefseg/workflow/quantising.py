@@ -21,8 +21,8 @@ from reliefseg.inference.source import FileSource
 from reliefseg.learning import held
 from reliefseg.raster import Dataset, Scene
 from reliefseg.workflow.evaluating import refuse_other_data, refuse_unscored
+from reliefseg.workflow.making_depth import depth_rasters
 from reliefseg.workflow.models import Model, load_model
-from reliefseg.workflow.preparing import depth_rasters
 from reliefseg.workflow.saying import SILENT, Sayer, Tick
 
 WINDOWS = 64

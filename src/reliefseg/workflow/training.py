@@ -26,7 +26,8 @@ from reliefseg.networks import Generator, PackedU2Net, U2Net, load_official, loa
 from reliefseg.raster import Dataset
 from reliefseg.raster.files import read_json, whole_file, write_json, write_text
 from reliefseg.workflow.calibrating import calibrated
-from reliefseg.workflow.preparing import Preparation, make_training_depth, prepare
+from reliefseg.workflow.making_depth import make_training_depth
+from reliefseg.workflow.preparing import Preparation, prepare
 from reliefseg.workflow.record import data_summary, environment, notes_on, refuse_changed
 from reliefseg.workflow.saying import SILENT, Sayer, in_words
 from reliefseg.workflow.validating import panel_maker, validator
