@@ -15,6 +15,8 @@ from reliefseg.generate.streets import Pose
 
 SKYLIGHT = {"nir": 0.13, "red": 0.17, "green": 0.21, "blue": 0.27}
 """Share of the light on level ground that comes from the sky, not the sun: what is left in shadow."""
+REACH_M = 2.5
+"""How far what stands beside a pixel takes sky away from it, about, metres."""
 WALL = 3.0
 """A slope steeper than this (metres up per metre) is a wall, which a view from straight above does not see."""
 
@@ -144,13 +146,11 @@ def _slope(surface: Float32[np.ndarray, "height width"], gsd: float, axis: int) 
     return np.clip(gentler, -1.6, 1.6)
 
 
-def openness(
-    surface: Float32[np.ndarray, "height width"], gsd: float, reach_m: float = 2.5
-) -> Float32[np.ndarray, "height width"]:
-    """How much of the sky each pixel sees, 0.4 … 1: less beside what is higher within some `reach_m` metres."""
+def openness(surface: Float32[np.ndarray, "height width"], gsd: float) -> Float32[np.ndarray, "height width"]:
+    """How much of the sky each pixel sees, 0.4 … 1: less beside what is higher within some `REACH_M`."""
     step = max(1, round(0.4 / gsd))
     coarse = surface[::step, ::step]
-    around = ndimage.gaussian_filter(coarse, reach_m / (step * gsd), truncate=2.5)
+    around = ndimage.gaussian_filter(coarse, REACH_M / (step * gsd), truncate=2.5)
     rows = np.minimum(np.arange(surface.shape[0]) // step, coarse.shape[0] - 1)
     cols = np.minimum(np.arange(surface.shape[1]) // step, coarse.shape[1] - 1)
     above = around[rows][:, cols] - surface

@@ -30,9 +30,9 @@ class PackedU2Net(nn.Module):
     2016, section 3.2, for the way back.
     """
 
-    def __init__(self, bands: int, classes: int, stages: tuple[Stage, ...] = RELIEF):
+    def __init__(self, bands: int, classes: int):
         super().__init__()
-        self.body = U2Net(bands * PIXELS**2, classes * PIXELS**2, stages)
+        self.body = U2Net(bands * PIXELS**2, classes * PIXELS**2, RELIEF)
         self.deepest_channels = self.body.deepest_channels
 
     @property

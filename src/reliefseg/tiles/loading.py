@@ -9,7 +9,7 @@ import numpy as np
 
 from reliefseg.depth import read_depth
 from reliefseg.errors import InputError
-from reliefseg.raster import Scene, Window
+from reliefseg.raster import Scene
 from reliefseg.tiles.arrays import SceneArrays
 
 
@@ -20,21 +20,20 @@ def read_scene(
     depth: Path | None = None,
     with_labels: bool = False,
     reference_gsd: float | None = None,
-    window: Window | None = None,
 ) -> SceneArrays:
     """A scene's chosen image bands, validity, depth raster if given, and labels where asked for and there."""
     missing = [b for b in bands if b not in scene.bands]
     if missing:
         raise InputError(f"scene {scene.name}: no band {', '.join(missing)}; it has {', '.join(scene.bands)}")
-    found, valid = scene.read(window)
+    found, valid = scene.read()
     labels = np.full(valid.shape, 255, dtype=np.uint8)
     if with_labels and scene.has_labels:
-        labels = scene.read_labels(window)
+        labels = scene.read_labels()
     return SceneArrays(
         bands=found[[scene.bands.index(b) for b in bands]],
         valid=valid,
         labels=labels,
-        depth=None if depth is None else read_depth(depth, window),
+        depth=None if depth is None else read_depth(depth),
         relative_gsd=relative_gsd(scene, reference_gsd),
     )
 
