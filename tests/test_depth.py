@@ -704,10 +704,13 @@ def test_an_interruption_leaves_no_broken_raster(tmp_path, tiny, red, monkeypatc
     with pytest.raises(end):
         make_depth(scenes, network_settings(tiny), cache, tick)
     assert [path.name for path in cache.rglob("*.tif")] == ["a.tif"]
+    for folder in cache.rglob(".b.windows/*"):
+        (folder / ".b.0123456789ab.part.tif").touch()  # as a process that is killed leaves it
     looks = red.looks
     resumed = make_depth(scenes, network_settings(tiny), cache)
     assert red.looks == looks + 3, "the windows that were seen are not looked at again"
     assert not list(cache.rglob("*windows*"))
+    assert not list(cache.rglob("*.part.tif"))
     at_once = make_depth(scenes, network_settings(tiny), tmp_path / "other")
     for name in "ab":
         np.testing.assert_array_equal(read_depth(resumed[name]), read_depth(at_once[name]))
@@ -871,4 +874,5 @@ def test_of_several_processes_one_makes_the_depth(tmp_path, monkeypatch):
     monkeypatch.setattr(making, "write_depth", slowly)
     with ThreadPoolExecutor(2) as pool:
         paths = list(pool.map(lambda _: depth_raster(scene, settings, tmp_path / "cache"), range(2)))
-    assert made == [paths[0]] == [paths[1]]
+    assert len(made) == 1
+    assert paths[0] == paths[1]

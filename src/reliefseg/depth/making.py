@@ -59,7 +59,9 @@ def make_depth(
                 count.add(source.steps(scene))
             else:
                 with _workplace(path, tags[scene.name]["depth_key"]) as scratch:
-                    write_depth(path, scene.grid, make(lambda: count.add(1), scratch), tags[scene.name])
+                    grown = scratch / path.name
+                    write_depth(grown, scene.grid, make(lambda: count.add(1), scratch), tags[scene.name])
+                    grown.replace(path)
     return paths
 
 
