@@ -38,6 +38,7 @@ from reliefseg.depth.scoring import area_under_curve, score_heights
 from reliefseg.errors import InputError
 from reliefseg.raster import Window
 from reliefseg.workflow import depth_fitting
+from reliefseg.workflow import fitting_scenes as scenes_to_fit
 from reliefseg.workflow.depth_fitting import FitSettings, fit_depth
 from test_depth import COLOURS, scene_of, with_heights
 
@@ -408,7 +409,7 @@ TINY = FitSettings(scenes=2, steps=4, batch=2, tile=64, threads=1)
 
 @pytest.fixture
 def few_scenes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(depth_fitting, "_generated", lambda seed, count, say: [fitting_scene(), fitting_scene(80, 0.3)])
+    monkeypatch.setattr(scenes_to_fit, "_generated", lambda seed, count, say: [fitting_scene(), fitting_scene(80, 0.3)])
     monkeypatch.setattr(depth_fitting, "use_processor", lambda threads: None)
 
 
@@ -462,13 +463,13 @@ def test_a_data_set_is_learnt_from_by_its_training_scenes_alone(tmp_path):
     generate_dataset(tmp_path / "data", GenerateSettings(scenes=6, size=96, gsd=0.2))
     dataset = load_dataset(tmp_path / "data")
     held = {s.name for split in ("validation", "test") for s in dataset.split(split)}
-    (count,) = {len(depth_fitting.fitting_scenes(TINY.model_copy(update={"scenes": 50}), dataset))}
+    (count,) = {len(scenes_to_fit.fitting_scenes(0, 50, dataset))}
     assert count == 6 - len(held) > 0
-    assert len(depth_fitting.held_out_scenes(TINY, dataset)) == len(dataset.split("validation")) > 0
+    assert len(scenes_to_fit.held_out_scenes(0, dataset)) == len(dataset.split("validation")) > 0
     for name in held - {s.name for s in dataset.split("validation")}:
         for folder in ("images", "heights", "ground"):
             (tmp_path / "data" / folder / f"{name}.tif").write_bytes(b"unreadable")
-    pieces = depth_fitting.fitting_scenes(TINY, dataset)
+    pieces = scenes_to_fit.fitting_scenes(0, TINY.scenes, dataset)
     assert all(piece.gsd == pytest.approx(0.2) for piece in pieces)
 
 
@@ -477,13 +478,13 @@ def test_scenes_that_nothing_can_be_learnt_from(tmp_path):
 
     plain = scene_of(tmp_path, COLOURS, name="plain")
     with pytest.raises(InputError, match=r"no scene of splits pixel_labelled.* has heights"):
-        depth_fitting.fitting_scenes(TINY, dataset_of(plain, pixel_labelled=("plain",)))
+        scenes_to_fit.fitting_scenes(0, TINY.scenes, dataset_of(plain, pixel_labelled=("plain",)))
     nowhere = with_heights(
         scene_of(tmp_path, COLOURS, name="n", crs=None),
         np.ones((90, 120), np.float32),
     )
     with pytest.raises(InputError, match="scene n: heights, but no gsd"):
-        depth_fitting.fitting_scenes(TINY, dataset_of(nowhere, pixel_labelled=("n",)))
+        scenes_to_fit.fitting_scenes(0, TINY.scenes, dataset_of(nowhere, pixel_labelled=("n",)))
 
 
 def test_a_start_without_heights_stands_in_no_way(tmp_path, few_scenes):
@@ -500,11 +501,11 @@ def test_heights_that_are_nowhere_known_are_refused(tmp_path):
 
     empty = with_heights(scene_of(tmp_path, COLOURS, name="e"), np.full((90, 120), np.nan, np.float32))
     with pytest.raises(InputError, match="scene e: no pixel has a height"):
-        depth_fitting.fitting_scenes(TINY, dataset_of(empty, pixel_labelled=("e",)))
+        scenes_to_fit.fitting_scenes(0, TINY.scenes, dataset_of(empty, pixel_labelled=("e",)))
 
 
 def test_where_nothing_is_high_one_figure_is_undefined(tmp_path, few_scenes, monkeypatch):
-    low = [replace(scene, metres=np.minimum(scene.metres, 1)) for scene in depth_fitting.held_out_scenes(TINY, None)]
+    low = [replace(scene, metres=np.minimum(scene.metres, 1)) for scene in scenes_to_fit.held_out_scenes(0, None)]
     monkeypatch.setattr(depth_fitting, "held_out_scenes", lambda *arguments: low)
     scores = fit_depth(tmp_path / "w.safetensors", TINY)
     assert scores.auc is None

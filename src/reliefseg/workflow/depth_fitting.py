@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from math import cos, exp, log, pi
+from math import cos, pi
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,12 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from reliefseg.depth import survey_photo
 from reliefseg.depth.disguise import disguised
 from reliefseg.depth.heights import HeightCard, HeightNetwork, load_heights, save_heights
 from reliefseg.depth.losses import fitting_loss
 from reliefseg.depth.pool import FittingScene, draw_tiles
 from reliefseg.depth.scoring import HeightScores, score_heights
 from reliefseg.errors import InputError
-from reliefseg.generate import generate_scene
 from reliefseg.hardware import pick_precision, placed, use_processor
 from reliefseg.learning import RunLog, held
 from reliefseg.learning.average import AveragedNetwork
@@ -35,23 +33,12 @@ from reliefseg.learning.checkpoint import (
     save_checkpoint,
 )
 from reliefseg.learning.optimiser import set_rate
-from reliefseg.raster import Dataset, Scene, Window, explain
+from reliefseg.raster import Dataset, explain
 from reliefseg.raster.files import write_text
-from reliefseg.workflow.making_depth import TRAINING_SPLITS
+from reliefseg.workflow.fitting_scenes import fitting_scenes, held_out_scenes
 from reliefseg.workflow.saying import SILENT, Sayer, Tick
 
 PHASE, SETTINGS = "fit", "settings.json"
-BANDS = ("nir", "red", "green", "blue")
-TRIPLES = ((1, 2, 3), (0, 1, 2))
-"""Generated scenes are shown in true and in false colours."""
-SCENE_GSD = (0.05, 0.5)
-"""Finest and coarsest gsd of generated scenes, metres a pixel."""
-SCENE_SIZE = 1024
-"""Side of a scene in memory, pixels; larger scenes of a data set are cut."""
-HELD_OUT = 16
-"""Generated scenes, of another seed, that the best weights are chosen on."""
-HELD_OUT_SEED = 1_000_003
-"""Added to the seed for them."""
 LOOKS = 12
 """How often in a training the network is scored, and kept where it is best."""
 WARMUP = 0.03
@@ -108,8 +95,8 @@ def fit_depth(
     with held(work):
         settings = _settings_of(work, settings, resume=resume)
         use_processor(settings.threads)
-        training = fitting_scenes(settings, dataset, say)
-        unseen = held_out_scenes(settings, dataset, say)
+        training = fitting_scenes(settings.seed, settings.scenes, dataset, say)
+        unseen = held_out_scenes(settings.seed, dataset, say)
         write_text(work / SETTINGS, settings.model_dump_json(indent=1) + "\n")
         log = RunLog(work)
         try:
@@ -119,72 +106,6 @@ def fit_depth(
                 return fitting.run(tick, say)
         finally:
             log.close()
-
-
-def fitting_scenes(settings: FitSettings, dataset: Dataset | None, say: Sayer = SILENT) -> list[FittingScene]:
-    """What is learnt from; `InputError` where no training scene of the data set has heights and a gsd."""
-    if dataset is None:
-        return _generated(settings.seed, settings.scenes, say)
-    scenes = [scene for name in TRAINING_SPLITS for scene in dataset.split(name) if scene.has_heights]
-    if not scenes:
-        raise InputError(
-            f"data set {dataset.name}: no scene of splits {', '.join(TRAINING_SPLITS)} has heights; "
-            f"name them in [files] heights, or leave the data set out to train on generated scenes"
-        )
-    return _pieces(scenes, settings, say)
-
-
-def held_out_scenes(settings: FitSettings, dataset: Dataset | None, say: Sayer = SILENT) -> list[FittingScene]:
-    """What the best weights are chosen on: validation scenes with heights, else generated scenes of another seed."""
-    validation = [] if dataset is None else [s for s in dataset.split("validation") if s.has_heights]
-    if validation:
-        return _pieces(validation, settings.model_copy(update={"scenes": HELD_OUT}), say)
-    return _generated(settings.seed + HELD_OUT_SEED, HELD_OUT, say)
-
-
-def _generated(seed: int, count: int, say: Sayer) -> list[FittingScene]:
-    scenes = []
-    with say.progress("generating scenes") as tick:
-        for index in range(count):
-            finest, coarsest = (log(gsd) for gsd in SCENE_GSD)
-            gsd = exp(np.random.default_rng([seed, index, 7]).uniform(finest, coarsest))
-            made = generate_scene(seed, index, SCENE_SIZE, gsd, BANDS)
-            scenes.append(FittingScene(made.bands, (made.dsm - made.ground).astype(np.float16), gsd, TRIPLES))
-            tick(index + 1, count)
-    return scenes
-
-
-def _pieces(scenes: Sequence[Scene], settings: FitSettings, say: Sayer) -> list[FittingScene]:
-    """Scenes in pieces, evenly chosen where there are more than `settings.scenes`."""
-    unknown = [scene.name for scene in scenes if not scene.grid.gsd]
-    if unknown:
-        raise InputError(
-            f"scene {name}: heights, but no gsd; set gsd (metres a pixel) in dataset.toml" for name in unknown
-        )
-    windows = [(scene, window) for scene in scenes for window in _windows(scene)]
-    order = np.random.default_rng(settings.seed).permutation(len(windows))[: settings.scenes]
-    photos = {scene.name: survey_photo(scene) for scene in {windows[i][0].name: windows[i][0] for i in order}.values()}
-    pieces = []
-    with say.progress("reading scenes") as tick:
-        for done, i in enumerate(order):
-            scene, window = windows[i]
-            bands = photos[scene.name].read(window).transpose(2, 0, 1)
-            metres = np.where(scene.read_valid(window), scene.read_heights(window), np.nan).astype(np.float16)
-            pieces.append(FittingScene(np.ascontiguousarray(bands), metres, float(scene.grid.gsd or 0), ((0, 1, 2),)))
-            tick(done + 1, len(order))
-    known = [piece for piece in pieces if np.isfinite(piece.metres).any()]
-    if not known:
-        raise InputError(
-            f"scene {scene.name}: no pixel has a height, in the part that is looked at; name files that have some"
-            for scene in scenes
-        )
-    return known
-
-
-def _windows(scene: Scene) -> list[Window]:
-    height, width = scene.grid.height, scene.grid.width
-    rows, cols = (range(0, max(1, extent - SCENE_SIZE // 2), SCENE_SIZE) for extent in (height, width))
-    return [Window(r, c, SCENE_SIZE, SCENE_SIZE).clipped(height, width) for r in rows for c in cols]
 
 
 def _settings_of(work: Path, settings: FitSettings, *, resume: bool) -> FitSettings:
