@@ -33,6 +33,7 @@ from reliefseg.inference.onnx_engines import as_onnx
 from reliefseg.inference.source import FileSource
 from reliefseg.raster import load_dataset
 from reliefseg.raster.opening import quiet_georeferencing
+from reliefseg.raster.spread import Spread
 from reliefseg.workflow import load_model, predict
 from results import machine, write_section
 
@@ -121,7 +122,7 @@ def accuracy(run, dataset):
     print(f"mean IoU of {len(scenes)} validation scenes, windows of {model.spec.window}: "
           f"{mean_iou(model.predictor, arrays):.4f}", flush=True)  # fmt: skip
     spec = model.spec.model_copy(update={"window": PRACTICE_WINDOW, "margin": 0})
-    windows.OVERLAP, windows.Axis._ramp = 2, lambda axis: np.ones(axis.keep)
+    windows.OVERLAP, Spread._ramp = 2, lambda spread: np.ones(spread.window)
     practice = ScenePredictor(spec, model.predictor.network, precision=torch.float32)
     print(f"common practice: {mean_iou(practice, arrays):.4f}")
 

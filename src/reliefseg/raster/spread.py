@@ -39,9 +39,12 @@ class Spread:
         They fall smoothly to nearly 0 towards the window's ends, over `overlap` pixels. Source: overlap-tile,
         Ronneberger et al. 2015, fig. 2; the ramp is a squared sine.
         """
-        to_end = np.minimum(np.arange(self.window), np.arange(self.window)[::-1]) + 0.5
-        ramp = np.sin(np.clip(to_end / max(1, self.overlap), 0, 1) * np.pi / 2) ** 2
+        ramp = self._ramp()
         total = np.zeros(self.starts[-1] - self.starts[0] + self.window)
         for start in self.starts:
             total[start - self.starts[0] :][: self.window] += ramp
         return np.stack([ramp / total[start - self.starts[0] :][: self.window] for start in self.starts])
+
+    def _ramp(self) -> Float64[np.ndarray, " window"]:
+        to_end = np.minimum(np.arange(self.window), np.arange(self.window)[::-1]) + 0.5
+        return np.sin(np.clip(to_end / max(1, self.overlap), 0, 1) * np.pi / 2) ** 2
