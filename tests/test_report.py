@@ -148,7 +148,7 @@ def test_a_full_run_has_everything_in_order_of_use(full_run):
     sections = [one["id"] for one in page.all("section") if "id" in one]
     assert sections[:5] == ["map", "figures", "next", "data", "settings"]
     assert sections[5:] == ["curves", "split-test", "split-validation", "pictures-test", "progress", "time"]
-    for expected in ("81.8", "97.0", "41.0", "Weakest: roof, 66.7 %", "on 3 scenes that training never read"):
+    for expected in ("81.8", "97.0", "41.0", "Weakest: roof, 66.7\u00a0%", "on 3 scenes that training never read"):
         assert expected in text
     assert f"reliefseg predict {full_run} SCENE… -o OUT" in text
     assert text.index("After 10 % of training") < text.index("At the end of training")
@@ -336,7 +336,7 @@ def test_measured_figures_are_shown_as_they_were_measured(tmp_path):
     folder.mkdir(parents=True)
     (folder / "metrics.json").write_text(json.dumps(measured))
     text, _ = page_of(tmp_path)
-    assert "Weakest: roof, 80.0 %" in text
+    assert "Weakest: roof, 80.0\u00a0%" in text
     for figure in ("mean_iou", "mean_f1", "overall_accuracy", "boundary_f1"):
         assert f"{100 * measured[figure]:.1f}" in text
     trivial = measured["original"]["trivial"]

@@ -176,7 +176,7 @@ def _where(split: SplitFiles) -> str:
 def _mean_iou_sentence(split: SplitFiles, where: str) -> str:
     sentence = f"How far map and truth overlap, averaged over classes, {where}."
     weakest = weakest_class(split)
-    return sentence + (f" Weakest: {weakest.name}, {100 * weakest.iou:.1f} %." if weakest else "")
+    return sentence + (f" Weakest: {weakest.name}, {100 * weakest.iou:.1f}\u00a0%." if weakest else "")
 
 
 def _figure(name: str, value: float | None, meaning: str) -> Figure:
