@@ -53,7 +53,7 @@ def working_image(plan: Plan, piece: Piece, normalisation: Normalisation, read: 
     """Reads and samples what the piece's windows see; beyond the scene's edge it is mirrored."""
     seen, times = plan.seen(piece), _times(plan)
     rows, cols = _seen_taps(plan, piece)
-    touched = read_window(plan, piece)
+    touched = _touched(rows, cols, piece)
     pixels = read(touched)
     planes = _filled(pixels, normalisation)
     bands = _sampled(planes, _moved(rows, touched.row), _moved(cols, touched.col))
@@ -66,7 +66,10 @@ def working_image(plan: Plan, piece: Piece, normalisation: Normalisation, read: 
 
 def read_window(plan: Plan, piece: Piece) -> Window:
     """The part of the scene that `working_image` reads for a piece."""
-    rows, cols = _seen_taps(plan, piece)
+    return _touched(*_seen_taps(plan, piece), piece)
+
+
+def _touched(rows: _Taps, cols: _Taps, piece: Piece) -> Window:
     return _hull(_window(rows.span, cols.span), piece.core)
 
 
