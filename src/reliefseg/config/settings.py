@@ -35,7 +35,8 @@ class NetworkSettings(BaseModel):
     def _init_fits(self) -> NetworkSettings:
         if self.init == "builtin" and self.name != "u2net-relief":
             raise ValueError(
-                f"init = 'builtin' is for name = 'u2net-relief', the depth network's shape, not {self.name!r}"
+                f"init = 'builtin' is for name = 'u2net-relief', the depth network's shape, not {self.name!r}; "
+                "with another network take init = 'random'"
             )
         return self
 
