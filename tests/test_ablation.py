@@ -104,7 +104,7 @@ def test_the_depth_networks_shape_starts_as_the_depth_network():
 
 
 def test_other_shapes_cannot_start_as_the_depth_network():
-    with pytest.raises(InputError, match="init = 'builtin' is for name = 'u2net-relief'"):
+    with pytest.raises(InputError, match=r"init = 'builtin' is for name = 'u2net-relief'.*take init = 'random'"):
         settings_from({"network": {"name": "u2net-small", "init": "builtin"}})
 
 
