@@ -288,6 +288,9 @@ def test_corrected_labels_are_noticed_and_copies_are_not(towns, tmp_path):
         assert (ablation_runs.contents_of(towns, "validation", SILENT) != before) == noticed
 
 
+SMALL_U2NET, PLAIN_UNET = ([f"network.name={name}", "network.init=random"] for name in ("u2net-small", "unet-small"))
+
+
 def named(questions):
     return {(q.factor.key, q.richer.name, q.plainer.name) for q in questions}
 
@@ -305,6 +308,7 @@ def test_each_row_changes_one_thing_of_the_recommended_settings(towns):
         ("sides", "on", "off"),
         ("boxes", "random centre and size", "ordered grid"),
         ("boxes", "random centre and size", "random centre"),
+        ("init", "on", "off"),
         ("network", "U²-Net", "plain U-Net"),
     }
     for question in questions:
@@ -334,7 +338,10 @@ def test_what_the_settings_lack_is_no_row(towns):
 
 
 def test_the_depth_networks_weights_are_a_row_for_their_shape(towns):
-    assert "init" not in factors_of(towns, load_settings("ablation"))
+    other = load_settings("ablation", None, SMALL_U2NET)
+    assert "init" not in factors_of(towns, other)
+    assert factors_of(towns, other)["network"].title == "U²-Net"
+    assert factors_of(towns, load_settings("ablation"))["network"].title == "U²-Net, with its start"
     for init, said in (("builtin", "init-off"), ("random", "init-on")):
         settings = load_settings("ablation", None, ["network.name=u2net-relief", f"network.init={init}"])
         ((richer, plainer),) = one_at_a_time([factors_of(towns, settings)["init"]], settings)[0].pairs
@@ -362,7 +369,7 @@ def test_a_full_grid_asks_in_all_surroundings(towns):
 
 def test_a_full_grid_leaves_out_what_cannot_be(towns):
     """A plain U-Net cannot start from the depth network: there, to start from it or not is no question."""
-    settings = load_settings("ablation", None, ["network.name='u2net-relief'"])
+    settings = load_settings("ablation", None, ["network.init='random'"])
     factors = factors_of(towns, settings)
     questions = {q.factor.key: q for q in full_grid([factors["init"], factors["network"]], settings)}
     pairs = {key: [(a.name, b.name) for a, b in question.pairs] for key, question in questions.items()}
@@ -378,7 +385,7 @@ def test_a_plain_unet_has_no_side_outputs_to_ask_for(towns):
     questions = {q.factor.key: q for q in full_grid([factors["sides"], factors["network"]], settings)}
     assert [(a.name, b.name) for a, b in questions["sides"].pairs] == [("recommended", "sides-off")]
     assert {b.name for _, b in questions["network"].pairs} == {"network-plain-u-net"}
-    assert "sides" not in factors_of(towns, load_settings("ablation", None, ["network.name=unet-small"]))
+    assert "sides" not in factors_of(towns, load_settings("ablation", None, PLAIN_UNET))
 
 
 def test_what_cannot_be_trained_is_no_row(towns):
@@ -386,7 +393,7 @@ def test_what_cannot_be_trained_is_no_row(towns):
     alone = load_settings("ablation", None, ["tiles.bands=[]"])
     assert "depth-none" not in [way.name for q in one_at_a_time([factors_of(towns, alone)["depth"]], alone)
                                 for pair in q.pairs for way in pair]  # fmt: skip
-    official = load_settings("ablation", None, ["network.weights='u2net.safetensors'"])
+    official = load_settings("ablation", None, [*SMALL_U2NET, "network.weights='u2net.safetensors'"])
     ways = {way.name: way.settings for q in one_at_a_time(list(factors_of(towns, official).values()), official)
             for pair in q.pairs for way in pair}  # fmt: skip
     assert "depth-depth-alone" not in ways

@@ -200,6 +200,13 @@ def test_without_adversarial_weight_it_is_bit_for_bit_the_run_that_never_builds_
     assert torch.equal(weights(with_judge_code.generator.network), weights(generator.network))
 
 
+def test_the_discriminator_is_as_wide_as_settings_say():
+    for width in (64, 16):
+        judge = training(SETTINGS.model_copy(update={"discriminator_width": width})).discriminator.network
+        assert judge.layers[0].out_channels == width
+    assert SETTINGS.discriminator_width == 64  # as in pix2pix
+
+
 def test_building_a_discriminator_does_not_change_the_generators_first_weights():
     one, other = training(SETTINGS), training(SETTINGS.model_copy(update={"loss": LossSettings(adversarial=0.0)}))
     assert torch.equal(weights(one.generator.network), weights(other.generator.network))

@@ -71,7 +71,7 @@ class Training:
         if settings.loss.adversarial:
             with torch.random.fork_rng():
                 torch.manual_seed(seed + 1)
-                judge = placed(PatchDiscriminator(bands, classes), fabric.device)
+                judge = placed(PatchDiscriminator(bands, classes, settings.discriminator_width), fabric.device)
             optimiser = build_discriminator_optimiser(judge.parameters(), settings.discriminator_lr)
             self.discriminator = joint_player(fabric, judge, optimiser, settings.optimiser.clip)
         self.best = Best()

@@ -68,7 +68,7 @@ def factors_of(dataset: Dataset, settings: Settings) -> dict[str, Factor]:
         Factor("boxes", "random boxes", _box_levels()),
         # the network comes last: a plain U-Net undoes the start from the depth network
         Factor("init", "start from the depth network's weights", _init_levels(settings)),
-        Factor("network", "U²-Net", (Level("plain U-Net", _plain(settings)), Level("U²-Net", {}))),
+        Factor("network", _network_title(settings), (Level("plain U-Net", _plain(settings)), Level("U²-Net", {}))),
     )
     impossible = set() if dataset.split("tile_labelled") else set(USE_TILE_LABELS)
     impossible |= {"sides"} if settings.network.name in PLAIN.values() else set()
@@ -112,6 +112,11 @@ def _plain(settings: Settings) -> Change:
     if name is None:
         return {}
     return {"network.name": name, "network.init": "random", "network.weights": None, "train.loss.sides": 0.0}
+
+
+def _network_title(settings: Settings) -> str:
+    """A plain U-Net differs in its start too, where the recommended network has one."""
+    return "U²-Net, with its start" if settings.network.init == "builtin" else "U²-Net"
 
 
 def _init_levels(settings: Settings) -> tuple[Level, ...]:
