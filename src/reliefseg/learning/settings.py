@@ -102,8 +102,8 @@ class TrainSettings(BaseModel):
     lessons: LessonSettings = LessonSettings()
     optimiser: OptimiserSettings = OptimiserSettings()
     discriminator_width: int = Field(64, ge=1)
-    """Channels of the discriminator's first layer; pix2pix has 64. Half of them take a quarter of its work, which beside
-    a small generator is much of a step's."""
+    """Channels of the discriminator's first layer; pix2pix has 64. Half of them take a quarter of its work, which
+    beside a small generator is much of a step's."""
     discriminator_lr: float = Field(2e-4, gt=0)
     """Adam with β₁ 0.5, as in pix2pix; its schedule is the generator's."""
     average: float = Field(0.999, ge=0, lt=1)
