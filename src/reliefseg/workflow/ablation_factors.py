@@ -14,7 +14,7 @@ from reliefseg.raster import Dataset, nearest
 Change = Mapping[str, Any]
 """Settings by their dotted keys."""
 PLAIN = {"u2net": "unet", "u2net-small": "unet-small", "u2net-relief": "unet-small"}
-"""The plain U-Net with as many weights."""
+"""The plain U-Net with as many weights; for `u2net-relief` with as much work."""
 
 
 @dataclass(frozen=True)
