@@ -398,6 +398,7 @@ def test_what_cannot_be_trained_is_no_row(towns):
             for pair in q.pairs for way in pair}  # fmt: skip
     assert "depth-depth-alone" not in ways
     assert ways["network-plain-u-net"].network.weights is None
+    assert factors_of(towns, official)["network"].title == "U²-Net, with its start"
 
 
 def test_another_process_can_be_given_what_tells_of_one_run():

@@ -116,7 +116,8 @@ def _plain(settings: Settings) -> Change:
 
 def _network_title(settings: Settings) -> str:
     """A plain U-Net differs in its start too, where the recommended network has one."""
-    return "U²-Net, with its start" if settings.network.init == "builtin" else "U²-Net"
+    starts = settings.network.init == "builtin" or settings.network.weights is not None
+    return "U²-Net, with its start" if starts else "U²-Net"
 
 
 def _init_levels(settings: Settings) -> tuple[Level, ...]:
