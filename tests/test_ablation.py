@@ -16,6 +16,7 @@ from reliefseg.depth import photo_bands
 from reliefseg.depth.builtin import SHIPPED
 from reliefseg.depth.heights import load_heights
 from reliefseg.errors import InputError
+from reliefseg.evaluation.verdicts import notes_on_evidence
 from reliefseg.networks import PackedU2Net, TileHead, UNet, build_generator, load_relief
 from reliefseg.raster import IGNORE_INDEX, Grid, load_dataset, write_raster
 from reliefseg.tiles import BoxLayout, TileSettings, draw_boxes
@@ -246,8 +247,8 @@ def test_at_equal_time_a_quicker_way_gets_more_steps(separated, tmp_path, monkey
     data, finished, _ = separated
     shutil.copytree(finished, tmp_path / "out")
     seconds = {
-        "recommended": {"pretraining": 2.0, "training": 8.0},
-        "depth-none": {"pretraining": 0.0, "training": 5.0},
+        "recommended": (10.0, 0.1),
+        "depth-none": (7.0, 0.05),  # 60 steps, and 4 seconds that do not grow with them
     }
     monkeypatch.setattr(ablation, "learning_seconds", lambda folder: seconds[folder.parent.name])
     asked = Ablation(rows=("depth-none",), seeds=(0,), equal="time")
@@ -268,6 +269,14 @@ def test_with_few_scenes_or_seeds_nothing_is_evidence(separated):
     assert any("With 2 seeds nothing is called evidence" in note for note in found["notes"])
 
 
+def test_notes_count_the_scenes_that_can_score():
+    scored = {"confusion": [[3, 1], [0, 2]]}
+    metrics = {"per_scene": {"a": scored, "b": scored, "c": {"confusion": [[0, 0], [0, 0]]}}, "split": "validation"}
+    told = " ".join(notes_on_evidence(metrics | {"classes_without_truth": []}, 3))
+    assert "measured on 2 scenes" in told
+    assert "With 2 scenes nothing is called evidence" in told
+
+
 @pytest.fixture
 def towns(tmp_path):
     """A data set with everything there can be: heights, tile labels, all splits."""
@@ -286,6 +295,44 @@ def test_corrected_labels_are_noticed_and_copies_are_not(towns, tmp_path):
         one = towns.scenes[scene]
         write_raster(one.labels, np.zeros((one.grid.height, one.grid.width), np.uint8), one.grid)
         assert (ablation_runs.contents_of(towns, "validation", SILENT) != before) == noticed
+
+
+def test_labels_that_are_meant_otherwise_are_noticed(towns):
+    before = ablation_runs.contents_of(towns, "validation", SILENT)
+    text = towns.file.read_text(encoding="utf-8")
+    swapped = text.replace("id = 0", "id = 2").replace("id = 1", "id = 0").replace("id = 2", "id = 1")
+    for changed in (swapped, text.replace('"ndsm"', '"dsm"'), text.replace("gsd = 0.5", "gsd = 0.25")):
+        towns.file.write_text(changed, encoding="utf-8")
+        assert ablation_runs.contents_of(load_dataset(towns.root), "validation", SILENT).learnt != before.learnt
+
+
+def test_a_test_split_is_scored_without_learning_again(towns, tmp_path, monkeypatch):
+    settings = load_settings("debug", None, [*TINY, "train.steps=3"])
+    scored = {split: Ablation(rows=("depth-none",), seeds=(0,), split=split) for split in ("validation", "test")}
+    ablate(towns, tmp_path / "out", settings, scored["validation"])
+    monkeypatch.setattr(ablation_runs, "train", lambda *args, **kwargs: pytest.fail("trains again"))
+
+    def readings():
+        return ablate(towns, tmp_path / "out", settings, scored["test"])["ways"]["recommended"]["readings"]
+
+    assert readings() == [1]
+    assert readings() == [1]
+    ablate(towns, tmp_path / "out", settings, scored["validation"])
+    test_scene = towns.scenes["s3"]
+    write_raster(test_scene.labels, np.zeros((64, 64), np.uint8), test_scene.grid)
+    assert readings() == [2]
+
+
+def test_other_weights_in_the_same_file_are_noticed(towns, tmp_path):
+    weights = tmp_path / "mine.safetensors"
+    settings = load_settings("ablation", None, [f"depth.weights={weights}"])
+    contents = ablation_runs.contents_of(towns, "validation", SILENT)
+    job = ablation_runs.Job("one", towns, settings, tmp_path / "run", "validation", contents)
+    asked = []
+    for held in (b"a", b"b"):
+        weights.write_bytes(held)
+        asked.append(job.asked)
+    assert asked[0] != asked[1]
 
 
 SMALL_U2NET, PLAIN_UNET = ([f"network.name={name}", "network.init=random"] for name in ("u2net-small", "unet-small"))
@@ -402,7 +449,7 @@ def test_what_cannot_be_trained_is_no_row(towns):
 
 
 def test_another_process_can_be_given_what_tells_of_one_run():
-    within = ablation_runs._Within(lambda done, of: None, 0, 1)
+    within = ablation_runs._Within(lambda done, of: None, 0, 1, SILENT)
     assert isinstance(pickle.loads(pickle.dumps(within)), Silent)
 
 
@@ -456,6 +503,9 @@ def test_nothing_can_be_picked_or_scored_on_labels_that_are_all_ignored(tmp_path
     arguments = [str(data), "-o", str(tmp_path / "run"), "--preset", "debug", "--quiet"]
     assert command(["train", *arguments, *(part for one in TINY for part in ("--set", one))]) == 2
     assert "no pixel of split validation has a class, nothing can be picked on it" in capsys.readouterr().err
+    assert command(["run", *arguments[:2], str(tmp_path / "other"), *arguments[3:]]) == 2
+    assert "no pixel of split validation has a class, all its labels are ignored" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists(), "before anything is learnt"
     assert command(["evaluate", str(tmp_path / "run"), str(data), "--split", "validation", "--quiet"]) == 2
     assert "no pixel of split validation has a class, all its labels are ignored" in capsys.readouterr().err
 
@@ -482,7 +532,7 @@ def test_a_class_that_no_labelled_scene_shows_is_named(tmp_path, capsys):
     (data / "dataset.toml").write_text(text.replace("[files]", more), encoding="utf-8")
     assert ablated(data, tmp_path / "out") == 0
     told = capsys.readouterr().out
-    assert "No pixel-labelled scene shows high: no run can learn it" in told
+    assert "No pixel-labelled scene shows high; what it scores is in every mean" in told
     assert "Not in the truth of split validation, so in no mean: water." in told
     assert "With 1 scene and 1 seed nothing is called evidence" in told
     found = json.loads((tmp_path / "out" / "ablation.json").read_text(encoding="utf-8"))

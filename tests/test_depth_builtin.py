@@ -442,6 +442,9 @@ def test_a_training_that_goes_on_ends_where_it_would_have(tmp_path, few_scenes, 
     with pytest.raises(KeyboardInterrupt):
         fit_depth(tmp_path / "parts.safetensors", TINY)
     monkeypatch.setattr(depth_fitting._Fitting, "_one_step", step)
+    towns = load_dataset(generate_dataset(tmp_path / "towns", GenerateSettings(scenes=1, size=96)))
+    with pytest.raises(InputError, match=r"was begun on generated scenes, not .*dataset\.toml; name that again"):
+        fit_depth(tmp_path / "parts.safetensors", TINY, towns, resume=True)
     fit_depth(tmp_path / "parts.safetensors", TINY, resume=True)
     states = []
     for name in ("whole", "parts"):
@@ -457,8 +460,6 @@ def test_training_learns(tmp_path, few_scenes):
 
 
 def test_a_data_set_is_learnt_from_by_its_training_scenes_alone(tmp_path):
-    from reliefseg.generate import GenerateSettings, generate_dataset
-    from reliefseg.raster import load_dataset
 
     generate_dataset(tmp_path / "data", GenerateSettings(scenes=6, size=96, gsd=0.2))
     dataset = load_dataset(tmp_path / "data")

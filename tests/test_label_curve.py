@@ -55,8 +55,10 @@ def test_worth_in_words():
     assert worth(CURVE, 2, 0.4) == "nothing"
     assert worth(CURVE, 2, 0.2).startswith("nothing: even the fewest")
     assert (
-        worth(CURVE, 2, 0.9) == "more than 14 further scenes with pixel labels: more than were tried reach that score"
+        worth(CURVE, 2, 0.9)
+        == "more than 14 further scenes with pixel labels: no number that was tried reaches that score"
     )
+    assert worth(CURVE, 16, 0.9) == "not known: no larger number of scenes with pixel labels was tried"
     with pytest.raises(ValueError, match="without points"):
         equivalent({}, 0.5)
 

@@ -106,6 +106,17 @@ def test_depth_is_lighter_where_it_is_higher():
     assert tuple(shown[3]) == IGNORED
 
 
+def test_flat_ground_keeps_its_colour_whatever_lies_beside_it():
+    flat = np.full((20, 60), 0.5, np.float32)
+    rise, fall = flat.copy(), flat.copy()
+    rise[:, 40:] += np.linspace(0, 0.3, 20, dtype=np.float32)
+    fall[:, 40:] -= np.linspace(0, 0.3, 20, dtype=np.float32)
+    alone = depth_colours(flat)[10, 10]
+    for beside in (rise, fall):
+        assert np.array_equal(depth_colours(beside)[10, 10], alone)
+        assert not np.array_equal(depth_colours(beside)[10, 50], depth_colours(flat + beside[10, 50] - 0.5)[10, 10])
+
+
 def test_a_scene_picture_has_every_panel_exactly_where_it_says(tmp_path):
     image, truth, predicted = photo(250, 300), ids(250, 300), ids(250, 300)
     depth = np.tile(np.linspace(0, 1, 300, dtype=np.float32), (250, 1))

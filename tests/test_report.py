@@ -375,6 +375,7 @@ def test_the_weakest_class_is_one_that_occurs(tmp_path):
 def test_charts_leave_out_gaps_and_survive_flat_and_single_values():
     assert line_chart("t", [Series("a", [], []), Series("b", [1], [float("nan")])]) == ""
     assert line_chart("t", [Series("a", [5], [0.0])]).count("<circle") == 1
+    assert "a: 0 at 3 scenes" in line_chart("t", [Series("a", [3], [0.0])], unit="scenes")
     flat = line_chart("<t>", [Series("<a>", [1, 2, 3], [2.0, None, 2.0]), Series("b", [1], [1e-9])])
     assert "<a>" not in flat
     assert "<t>" not in flat

@@ -20,7 +20,7 @@ from reliefseg.generate import GenerateSettings, generate_dataset
 from reliefseg.learning.run_folder import log_lines
 from reliefseg.raster import IGNORE_INDEX, load_dataset
 from reliefseg.tiles import SceneArrays
-from reliefseg.workflow import HeightFiles, find_scenes, load_model, predict
+from reliefseg.workflow import HeightFiles, evaluate, evaluating, find_scenes, load_model, predict, training
 from reliefseg.workflow.held_out_block import split_off_block
 
 SMALL = ["--preset", "debug", "--set", "train.steps=10", "--set", "pretrain.steps=2", "--set", "tiles.size=32"]
@@ -81,6 +81,16 @@ def test_reading_the_test_split_is_counted(data, trained, capsys):
     before = json.loads((trained / "evaluation" / "test" / "metrics.json").read_text())["readings"]
     assert command(["evaluate", str(trained), str(data), "--json", "--quiet"]) == 0
     assert json.loads(capsys.readouterr().out)["readings"] == before + 1
+
+
+def test_a_reading_that_is_broken_off_is_counted(data, trained, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    monkeypatch.setattr(evaluating, "count_reliability", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
+    before = json.loads((run / "evaluation" / "test" / "readings.json").read_text())["readings"]
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(run, load_dataset(data))
+    assert json.loads((run / "evaluation" / "test" / "readings.json").read_text())["readings"] == before + 1
 
 
 def test_predicted_maps_lie_on_the_scenes_own_grid(data, trained, tmp_path, capsys):
@@ -215,6 +225,12 @@ def test_a_start_that_was_refused_stands_in_no_way(data, tmp_path, capsys, monke
     told = capsys.readouterr().err
     assert "not one tile a process fits" in told
     assert "setting train.batch" in told, "before pretraining, which settles the settings"
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "prepare", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert command(arguments) == 130
+    assert "nothing was learnt yet: give the same command again" in capsys.readouterr().err
+    assert command([*arguments, "--resume"]) == 2, "not with the settings that were refused"
+    assert "nothing to resume" in capsys.readouterr().err
     assert command(arguments) == 0
 
 
@@ -312,6 +328,7 @@ def test_wrong_splits_are_refused(data, tmp_path, capsys, splits, message):
         (["predict", "TRAINED", "DATA/**.tif", "-o", "RUN"], "no glob"),
         (["predict", "TRAINED", "DATA/images", "-o", "RUN", "--ndsm"], "say more of --heights"),
         (["depth", "fit", "DATA"], "the file to write comes first"),
+        (["depth", "fit", "."], "the file to write comes first"),
         (["predict", "TRAINED", "DATA/heights", "-o", "RUN", "--heights", "DATA/heights/{scene}.tif"], "bands"),
         (["fly"], "No such command"),
         (["train", "DATA"], "Missing option"),

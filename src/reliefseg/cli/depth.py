@@ -88,7 +88,7 @@ def fit(
         scenes=scenes, seed=seed, steps=steps, minutes=minutes, batch=batch, tile=tile, lr=lr, threads=threads
     )
     data = None if dataset is None else load_dataset(dataset)
-    with resumable(out.with_suffix(".fit") / SETTINGS):
+    with resumable(out.parent / f"{out.stem}.fit" / SETTINGS):
         scores = fit_depth(out, settings, data, start=start, resume=resume, say=Teller(quiet))
     text = f"{out}: {scores.in_words()} on scenes it never saw"
     result(as_json, {"weights": str(out), **scores._asdict()}, text)

@@ -62,7 +62,7 @@ def line_chart(
         return Markup("")
     across = _span([x for s in drawn for x in s.steps])
     up = limits or _span([y for s in drawn for y in s.values if y is not None])
-    parts = [_axes(across, up, tick, unit), *(_line(s, i, across, up, tick) for i, s in enumerate(drawn))]
+    parts = [_axes(across, up, tick, unit), *(_line(s, i, across, up, tick, unit) for i, s in enumerate(drawn))]
     label = f"{title}: " + "; ".join(f"{s.name} ends at {tick(s.values[-1] or 0.0)}" for s in drawn)
     head = Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(_WIDTH, _HEIGHT, label)
     return head + _legend(title, drawn) + Markup("").join(parts) + Markup("</svg>")
@@ -158,6 +158,7 @@ def _line(
     across: tuple[float, float],
     up: tuple[float, float],
     tick: Callable[[float], str],
+    unit: str,
 ) -> Markup:
     """The line, and a dot for each point where there are few."""
     points = [
@@ -170,7 +171,7 @@ def _line(
     line = halo + Markup('<path class="line" style="stroke:{}" d="{}"/>').format(_paint(series, index), path)
     dots = [
         Markup('<circle style="fill:{}" cx="{}" cy="{}" r="3"><title>{}</title></circle>').format(
-            _paint(series, index), px, py, f"{series.name}: {tick(y)} at step {x:,.0f}"
+            _paint(series, index), px, py, f"{series.name}: {tick(y)} at {x:,.0f} {unit}"
         )
         for px, py, x, y in (points if len(points) <= 30 else [])
     ]

@@ -43,5 +43,7 @@ def worth(curve: Mapping[int, float], labelled: int, score: float) -> str:
         return "nothing: even the fewest scenes that were tried score higher without them"
     more = found.scenes - labelled
     if found.bound == "more than":
-        return f"more than {more:.3g} further scenes with pixel labels: more than were tried reach that score"
+        if more <= 0:
+            return "not known: no larger number of scenes with pixel labels was tried"
+        return f"more than {more:.3g} further scenes with pixel labels: no number that was tried reaches that score"
     return f"about {more:.2g} further scenes with pixel labels" if more > 0 else "nothing"

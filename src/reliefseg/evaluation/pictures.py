@@ -30,7 +30,7 @@ RIGHT: Color = (232, 236, 238)
 STEEPER, SHADING = 8.0, 0.8
 """Relief is drawn as if a pixel were an eighth of the depth's range; how far light and shade change the colours."""
 _SUN = LightSource(azdeg=315, altdeg=45)
-_FLAT = np.sin(np.radians(45))
+_FLAT = np.float32(_SUN.direction[2])
 _MARGIN, _GAP = 14, 10
 _SMALLEST_PANEL = 240
 _TILE_CELL, _SCENE_CELL = 150, 300
@@ -91,11 +91,18 @@ def depth_colours(depth: Float32[np.ndarray, "height width"]) -> UInt8[np.ndarra
     """
     picture = _coloured(depth, "depth").astype(np.float32)
     if min(depth.shape) > 1:
-        lit = _SUN.hillshade(np.nan_to_num(depth), vert_exag=STEEPER)
-        shade = SHADING * (lit - _FLAT).astype(np.float32)[..., None]
+        shade = SHADING * (_lit(np.nan_to_num(depth)) - _FLAT)[..., None]
         picture += np.where(shade > 0, (255 - picture) * shade, picture * shade)
         picture[np.isnan(depth)] = IGNORED
     return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+
+
+def _lit(depth: Float32[np.ndarray, "height width"]) -> Float32[np.ndarray, "height width"]:
+    """The cosine between a surface's normal and the sun; `LightSource.hillshade` stretches it scene by scene."""
+    down, right = np.gradient(np.float32(STEEPER) * depth)
+    normal = np.stack([-right, down, np.ones_like(depth)], axis=-1)
+    lit = normal @ _SUN.direction.astype(np.float32) / np.linalg.norm(normal, axis=-1)
+    return np.clip(lit, 0, 1)
 
 
 def scene_picture(

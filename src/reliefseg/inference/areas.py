@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float64, Int64
+from scipy import stats
 
 from reliefseg.inference.blocks import NODATA, Block
 from reliefseg.raster import ClassTable, write_text
@@ -48,8 +49,10 @@ def area_factors(
     matrix (rows true) a scene. Scenes, not pixels, are drawn anew with replacement: pixels of a scene err together.
     Draws of scenes without the class in truth and map are left out; nan where more than `RARE` of them are, and where
     no scene has the class in truth: what the maps miss of it is not known. Infinite where the maps of a draw do not
-    have the class and the truth has. Few scenes give intervals that are too narrow.
-    Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), percentile interval of a ratio.
+    have the class and the truth has. The ends are moved away from the factor, on a logarithmic scale, by what Student's
+    t of so few scenes is wider than the normal: of two scenes the interval says next to nothing.
+    Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), percentile interval of a ratio; Hesterberg,
+    The American Statistician 69 (2015), expanded percentile interval.
     """
     if len(validation) < 2:
         return None
@@ -63,6 +66,9 @@ def area_factors(
     unseen = true.sum(axis=0) == 0
     rare = unseen | (np.isnan(drawn).mean(axis=0) > RARE)
     ends = np.nanquantile(np.where(rare, 1, drawn), [0.025, 0.975], axis=0, method="inverted_cdf")
+    wider = stats.t.ppf(0.975, scenes - 1) / stats.norm.ppf(0.975) * np.sqrt(scenes / (scenes - 1))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ends = factor * (ends / factor) ** wider
     return np.stack([np.where(unseen, np.nan, factor), *np.where(rare, np.nan, ends)])
 
 

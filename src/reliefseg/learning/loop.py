@@ -100,7 +100,8 @@ def learn(learner: Learner, take: Step, checkpoints: Path, log: Log, hooks: Hook
     """Takes the steps from the newest checkpoint (or the start) to the last.
 
     A checkpoint is written every so many minutes, at every validation and at the end. How long it took is logged with
-    the last step: with what was done before an interruption, without what was lost to it.
+    the last step: with what was done before an interruption, without what was lost to it; and how long a step took
+    since then.
     """
     steps, fabric = learner.steps, learner.fabric
     start, before = _resume(learner, checkpoints, log, hooks.tell)
@@ -126,7 +127,8 @@ def learn(learner: Learner, take: Step, checkpoints: Path, log: Log, hooks: Hook
             hooks.show(learner.candidate(), shown[done])
         if done == steps:
             seconds = round(before + time.monotonic() - since, 2)
-            log.write(learner.phase, "timing", step=done, part=learner.title, seconds=seconds)
+            each = round(learning / (done - start), 5)
+            log.write(learner.phase, "timing", step=done, part=learner.title, seconds=seconds, seconds_a_step=each)
         late = time.monotonic() - last_saved > 60 * minutes
         if (late or done in validated or done == steps) and fabric.is_global_zero:
             last_saved = time.monotonic()

@@ -25,6 +25,7 @@ from reliefseg.workflow.ablation_factors import (
     one_at_a_time,
 )
 from reliefseg.workflow.ablation_runs import (
+    Contents,
     Job,
     Metrics,
     contents_of,
@@ -89,7 +90,7 @@ def ablate(
 
 
 def _run_all(
-    questions: Sequence[Question], dataset: Dataset, contents: str, out: Path, ablation: Ablation, say: Sayer
+    questions: Sequence[Question], dataset: Dataset, contents: Contents, out: Path, ablation: Ablation, say: Sayer
 ) -> dict[str, list[Metrics]]:
     ways = {way.name: way for question in questions for pair in question.pairs for way in pair}
     first = sorted(ways.values(), key=lambda way: way.name != RECOMMENDED)
@@ -120,16 +121,17 @@ def _at_equal_time(question: Question, out: Path, ablation: Ablation) -> Questio
 def _given_time(way: Way, out: Path, ablation: Ablation) -> Way:
     if way.name == RECOMMENDED:
         return way
-    wanted = sum(_seconds(out, RECOMMENDED, ablation))
-    pretraining, training = _seconds(out, way.name, ablation)
-    steps = max(1, round(way.settings.train.steps * (wanted - pretraining) / training, -1))
-    return Way(f"{way.name}-equal-time", changed(way.settings, {"train.steps": int(steps)}))
+    wanted, _ = _seconds(out, RECOMMENDED, ablation)
+    taken, a_step = _seconds(out, way.name, ablation)
+    steps = max(1, round(way.settings.train.steps + (wanted - taken) / a_step))
+    return Way(f"{way.name}-equal-time", changed(way.settings, {"train.steps": steps}))
 
 
-def _seconds(out: Path, way: str, ablation: Ablation) -> list[float]:
-    """Mean seconds of pretraining and of training."""
-    parts = [list(learning_seconds(_folder(out, way, seed)).values()) for seed in ablation.seeds]
-    return [sum(one) / len(parts) for one in zip(*parts, strict=True)]
+def _seconds(out: Path, way: str, ablation: Ablation) -> tuple[float, float]:
+    """Mean seconds of learning, and of a step of training."""
+    seconds = [learning_seconds(_folder(out, way, seed)) for seed in ablation.seeds]
+    learning, a_step = (sum(one) / len(seconds) for one in zip(*seconds, strict=True))
+    return learning, a_step
 
 
 def _told(dataset: Dataset, settings: Settings, ablation: Ablation, runs: Runs) -> dict[str, Any]:
@@ -144,12 +146,12 @@ def _told(dataset: Dataset, settings: Settings, ablation: Ablation, runs: Runs) 
 
 
 def _unlearnt(folder: Path, runs: Runs) -> list[str]:
-    """Classes that no pixel-labelled scene shows and the truth has: said, because they count as 0 in every mean."""
+    """Classes that no pixel-labelled scene shows and the truth has: said, because they count in every mean."""
     truth = set(next(iter(runs.values()))[0]["classes_without_truth"])
     missing = [name for name in classes_not_shown(folder) if name not in truth]
     if not missing:
         return []
-    return [f"No pixel-labelled scene shows {', '.join(missing)}: no run can learn it; its 0 is in every mean."]
+    return [f"No pixel-labelled scene shows {', '.join(missing)}; what it scores is in every mean."]
 
 
 def _ways(runs: Runs) -> dict[str, Any]:

@@ -9,18 +9,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from reliefseg.config import Settings
 from reliefseg.learning import Training
 from reliefseg.learning.pretraining import Pretraining
 from reliefseg.learning.run_folder import log_lines
-from reliefseg.raster import SPLITS, Dataset
+from reliefseg.raster import SPLITS, Dataset, Scene
 from reliefseg.raster.files import hash_file, read_json, read_json_if_whole, write_json
 from reliefseg.raster.fingerprints import fingerprint
 from reliefseg.workflow.evaluating import measure
 from reliefseg.workflow.saying import Sayer, Silent, Tick, in_words
-from reliefseg.workflow.training import train
+from reliefseg.workflow.training import is_begun, train
 
 LEARNING = (Pretraining.title, Training.title)
 """Parts of a run's time that count where runs are held against each other at equal time."""
@@ -32,16 +32,23 @@ LEARNT_FROM = tuple(split for split in SPLITS if split != "test")
 Metrics = Mapping[str, Any]
 
 
+class Contents(NamedTuple):
+    """SHA-256 over what scenes hold and how it is meant: of those that are learnt from, and of those that score."""
+
+    learnt: str
+    scored: str
+
+
 @dataclass(frozen=True)
 class Job:
-    """One run: its name, what it learns from, how, and where; `contents` stands for what the data's files hold."""
+    """One run: its name, what it learns from, how, and where."""
 
     name: str
     dataset: Dataset
     settings: Settings
     folder: Path
     split: str
-    contents: str
+    contents: Contents
 
     @property
     def metrics_file(self) -> Path:
@@ -49,18 +56,24 @@ class Job:
         return self.folder / "evaluation" / self.split / "metrics.json"
 
     @property
+    def scored_file(self) -> Path:
+        """Beside it: what the scenes held that were scored."""
+        return self.metrics_file.with_name("scored.json")
+
+    @property
     def asked(self) -> dict[str, Any]:
-        """Everything the run's weights depend on, as far as we know it."""
-        data = self.dataset
+        """Everything the run's weights depend on but the code and what it ships; not the scenes of a test split."""
+        data, weights = self.dataset, (self.settings.depth.weights, self.settings.network.weights)
         return {
             "settings": self.settings.model_dump(mode="json"),
+            "weights": [hash_file(Path(file)) for file in weights if file is not None and Path(file).is_file()],
             "data_set": {
                 "name": data.name,
                 "bands": list(data.bands),
                 "classes": list(data.classes.names),
                 "splits": {name: list(scenes) for name, scenes in data.splits.items() if name in LEARNT_FROM},
                 "tile_labels": None if data.tile_rule is None else data.tile_rule.model_dump(mode="json"),
-                "contents": self.contents,
+                "contents": self.contents.learnt,
             },
         }
 
@@ -70,23 +83,44 @@ class Job:
             return "new"
         if read_json_if_whole(self.folder / _ASKED) != self.asked:
             return "other"
-        scored = (read_json_if_whole(self.metrics_file) or {}).get("scenes")
-        return "done" if scored == list(self.dataset.splits[self.split]) else "begun"
+        scenes = (read_json_if_whole(self.metrics_file) or {}).get("scenes")
+        held = (read_json_if_whole(self.scored_file) or {}).get("contents")
+        as_now = scenes == list(self.dataset.splits[self.split]) and held == self.contents.scored
+        return "done" if as_now else "begun"
+
+    def score(self, say: Sayer) -> None:
+        """Measures the model on the split, and notes what its scenes hold."""
+        measure(self.folder, self.dataset, self.split, say=say)
+        write_json(self.scored_file, {"contents": self.contents.scored})
 
 
-def contents_of(dataset: Dataset, split: str, say: Sayer) -> str:
-    """SHA-256 over the files of all scenes that are learnt from or score, and of the tile labels."""
-    names = {name for one, scenes in dataset.splits.items() if one in (*LEARNT_FROM, split) for name in scenes}
-    total = hashlib.sha256()
+def contents_of(dataset: Dataset, split: str, say: Sayer) -> Contents:
+    """What all scenes hold that are learnt from or score, the classes' ids and colours, and the tile labels."""
+    learnt = {name for one in LEARNT_FROM for name in dataset.splits.get(one, ())}
+    scored = set(dataset.splits[split])
+    held = {}
     with say.progress("looking for changed files") as tick:
-        for done, name in enumerate(sorted(names), 1):
-            scene = dataset.scenes[name]
-            files = filter(None, (scene.image, scene.labels, scene.heights, scene.ground))
-            total.update(f"{name} {fingerprint(files)}\n".encode())
-            tick(done, len(names))
-    if dataset.tile_rule is not None and dataset.tile_rule.file is not None:
-        total.update(hash_file(dataset.root / dataset.tile_rule.file).encode())
-    return total.hexdigest()
+        for name in sorted(learnt | scored):
+            held[name] = _held_by(dataset.scenes[name])
+            tick(len(held), len(learnt | scored))
+    rule = dataset.tile_rule
+    tiles = "" if rule is None or rule.file is None else hash_file(dataset.root / rule.file)
+
+    def digest_of(names: set[str]) -> str:
+        return _digest(dataset.classes, tiles, [(name, held[name]) for name in sorted(names)])
+
+    return Contents(digest_of(learnt), digest_of(scored))
+
+
+def _held_by(scene: Scene) -> str:
+    """What a scene's files hold, and how they are meant."""
+    files = scene.files
+    bytes_ = fingerprint(filter(None, (files.image, files.labels, files.heights, files.ground)))
+    return _digest(bytes_, scene.grid.gsd, files.heights_are, files.class_column, files.unlabelled_is)
+
+
+def _digest(*facts: object) -> str:
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
 def finish(jobs: Sequence[Job], say: Sayer) -> dict[str, Metrics]:
@@ -97,7 +131,7 @@ def finish(jobs: Sequence[Job], say: Sayer) -> dict[str, Metrics]:
     with say.progress("runs") as tick:
         for number, job in enumerate(left):
             began = time.monotonic()
-            _do(job, say, _Within(tick, number, len(left)))
+            _do(job, say, _Within(tick, number, len(left), say))
             score = read_json(job.metrics_file)["mean_iou"]
             told = "undefined" if score is None else f"{100 * score:.1f}"
             passed = in_words(time.monotonic() - began)
@@ -112,31 +146,34 @@ def _do(job: Job, say: Sayer, within: Sayer) -> None:
         shutil.rmtree(job.folder)
     write_json(job.folder / _ASKED, job.asked)
     if not (job.folder / "model").exists():
-        train(job.dataset, job.folder, job.settings, resume=(job.folder / "config.toml").exists(), say=within)
-    measure(job.folder, job.dataset, job.split, say=within)
+        train(job.dataset, job.folder, job.settings, resume=is_begun(job.folder), say=within)
+    job.score(within)
     shutil.rmtree(job.folder / "checkpoints", ignore_errors=True)
 
 
-def learning_seconds(folder: Path) -> dict[str, float]:
-    """How long the parts of learning took a finished run."""
-    timings = [line for line in log_lines(folder) if line["event"] == "timing"]
-    return {part: sum(one["seconds"] for one in timings if one["part"] == part) for part in LEARNING}
+def learning_seconds(folder: Path) -> tuple[float, float]:
+    """How long learning took a finished run, and a step of its training alone."""
+    parts = {line["part"]: line for line in log_lines(folder) if line["event"] == "timing"}
+    return sum(parts[p]["seconds"] for p in LEARNING if p in parts), parts[Training.title]["seconds_a_step"]
 
 
 @dataclass
 class _Within:
-    """Passes the progress of one run on as part of that of all; its notes are in its own log."""
+    """Passes the progress of one run on as part of that of all, and the first one's notes, which the others repeat."""
 
     tick: Tick
     number: int
     runs: int
+    say: Sayer
 
     def __reduce__(self) -> tuple[type[Silent], tuple[()]]:
         """Another process, which has no bar to move, says nothing."""
         return Silent, ()
 
     def note(self, text: str) -> None:
-        """Stays with the run."""
+        """Of the first run alone."""
+        if self.number == 0:
+            self.say.note(text)
 
     @contextmanager
     def progress(self, title: str) -> Iterator[Tick]:

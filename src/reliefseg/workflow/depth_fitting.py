@@ -34,11 +34,11 @@ from reliefseg.learning.checkpoint import (
 )
 from reliefseg.learning.optimiser import set_rate
 from reliefseg.raster import Dataset, explain
-from reliefseg.raster.files import write_text
+from reliefseg.raster.files import read_json_if_whole, write_json, write_text
 from reliefseg.workflow.fitting_scenes import fitting_scenes, held_out_scenes
 from reliefseg.workflow.saying import SILENT, Sayer, Tick
 
-PHASE, SETTINGS = "fit", "settings.json"
+PHASE, SETTINGS, SCENES = "fit", "settings.json", "scenes.json"
 LOOKS = 12
 """How often in a training the network is scored, and kept where it is best."""
 WARMUP = 0.03
@@ -88,15 +88,19 @@ def fit_depth(
     Without a data set it learns from generated scenes. With one, from the scenes of its training splits that have
     heights; best is then what is best on its validation scenes with heights, else on generated scenes. Training
     starts from the weights `start` where given. Checkpoints and log lie beside `out` in a folder that ends in `.fit`.
+    InputError where that folder holds a training on other scenes.
     """
     if out.suffix != ".safetensors" or out.is_dir():
         raise InputError(f"depth fit {out}: the file to write comes first, *.safetensors; a data set comes after it")
     work = out.with_suffix(".fit")
     with held(work):
         settings = _settings_of(work, settings, resume=resume)
+        if resume:
+            _refuse_other_scenes(work, dataset)
         use_processor(settings.threads)
         training = fitting_scenes(settings.seed, settings.scenes, dataset, say)
         unseen = held_out_scenes(settings.seed, dataset, say)
+        write_json(work / SCENES, _scenes(dataset))
         write_text(work / SETTINGS, settings.model_dump_json(indent=1) + "\n")
         log = RunLog(work)
         try:
@@ -118,6 +122,20 @@ def _settings_of(work: Path, settings: FitSettings, *, resume: bool) -> FitSetti
     if file.exists():
         raise InputError(f"{work}: holds a training already; go on with --resume, or write to another file")
     return settings
+
+
+def _scenes(dataset: Dataset | None) -> dict[str, str | None]:
+    """What a training learns from, as its folder keeps it."""
+    return {"data_set": None if dataset is None else str(dataset.file.resolve())}
+
+
+def _refuse_other_scenes(work: Path, dataset: Dataset | None) -> None:
+    """InputError where a training would go on with other scenes than it was begun with."""
+    here = _scenes(dataset)
+    there = read_json_if_whole(work / SCENES) or here
+    if there != here:
+        began, found = (one["data_set"] or "generated scenes" for one in (there, here))
+        raise InputError(f"{work}: was begun on {began}, not {found}; name that again, or write to another file")
 
 
 class _Fitting:

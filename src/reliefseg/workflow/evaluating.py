@@ -45,7 +45,8 @@ Show = Callable[[Shown, Path], None]
 def evaluate(run: Path, dataset: Dataset, split: str = "test", *, say: Sayer = SILENT) -> dict[str, Any]:
     """Scores a run's model on whole scenes of a split; writes `evaluation/<split>/` and returns its metrics.
 
-    This and `measure` alone read a test split; how often they did so for this run is in the metrics as `readings`.
+    This and `measure` alone read a test split; how often they began to do so for this run is in the metrics as
+    `readings`.
     InputError: no such split, scenes without labels, bands or classes that are not the model's.
     """
     return _evaluated(run, dataset, split, _draw, say)
@@ -65,6 +66,7 @@ def _evaluated(run: Path, dataset: Dataset, split: str, show: Show, say: Sayer) 
         effort = _effort(run)
         depth = depth_rasters(scenes, model.predictor.spec.depth, dataset.cache, say)
         folder = run / "evaluation" / split
+        readings = _one_more_reading(folder)
         began = time.monotonic()
         tally, reliability = SplitEvaluation(dataset.classes), ReliabilityCounts.none()
         with say.progress(f"evaluating on {split}") as tick:
@@ -73,13 +75,12 @@ def _evaluated(run: Path, dataset: Dataset, split: str, show: Show, say: Sayer) 
                 reliability = reliability.plus(found)
                 tick(i + 1, len(scenes))
         seconds = time.monotonic() - began
-        readings = _readings(folder) + 1
         calibration = calibration_figures(reliability, model.spec.temperature)
         metrics = {**tally.to_metrics(), "calibration": calibration, **effort}
         metrics |= {"split": split, "readings": readings}
         write_json(folder / "metrics.json", metrics)
         if unlearnt := [n for n in classes_not_shown(run) if n not in metrics["classes_without_truth"]]:
-            say.note(f"No pixel-labelled scene shows {', '.join(unlearnt)}: it was not learnt; its 0 is in the means.")
+            say.note(f"No pixel-labelled scene shows {', '.join(unlearnt)}; what it scores is in the means.")
         log = RunLog(run)
         log.write("run", "timing", part=f"evaluation on {split}", seconds=round(seconds, 2))
         log.close()
@@ -148,9 +149,12 @@ def _draw(shown: Shown, folder: Path) -> None:
     class_panels(folder / "panels" / f"{scene.name}.png", [panel], table)
 
 
-def _readings(folder: Path) -> int:
-    metrics = read_json_if_whole(folder / "metrics.json")
-    return 0 if metrics is None else int(metrics.get("readings", 1))
+def _one_more_reading(folder: Path) -> int:
+    """How often the split was begun to be read, this time counted: also one that is broken off has shown something."""
+    file = folder / "readings.json"
+    readings = int((read_json_if_whole(file) or {}).get("readings", 0)) + 1
+    write_json(file, {"readings": readings})
+    return readings
 
 
 def _effort(run: Path) -> dict[str, Any]:

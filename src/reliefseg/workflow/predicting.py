@@ -105,10 +105,10 @@ def open_scenes(
         raise InputError(faults)
     refuse_collisions(paths, out)
     probe_folder(out)
-    if not model.validation:
+    if len(model.validation) < 2:
         say.note(
-            "areas have no intervals: this model has no evaluation of validation scenes "
-            "(reliefseg evaluate RUN DATASET --split validation)"
+            f"areas have no intervals: they take two validation scenes, this model was evaluated on "
+            f"{len(model.validation) or 'none'} (reliefseg evaluate RUN DATASET --split validation)"
         )
     for scene in opened:
         if note := model.scale_note(scene):

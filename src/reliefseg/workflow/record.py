@@ -32,7 +32,9 @@ def notes_on(dataset: Dataset, prepared: Preparation) -> list[str]:
     )
     without = [n for n, c in zip(dataset.classes.names, prepared.pixels.layout.pixels_per_class, strict=True) if not c]
     if without:
-        notes.append(f"No pixel-labelled scene shows {', '.join(without)}: that cannot be learnt.")
+        teaches = prepared.tiles is not None and settings.train.lessons.batch > 0
+        how = "tile labels alone may teach it" if teaches else "that cannot be learnt"
+        notes.append(f"No pixel-labelled scene shows {', '.join(without)}: {how}.")
     notes.append(f"Scenes to learn from ({prepared.pixels.nbytes / 1e9:.2f} GB) lie in {PLACES[prepared.tier]}.")
     if settings.pretrain.steps and not prepared.tile_labels:
         notes.append("No tile labels: pretraining is left out.")
@@ -110,7 +112,7 @@ def refuse_changed(then: Mapping[str, Any], now: Mapping[str, Any], run: Path) -
 
 
 def classes_not_shown(folder: Path) -> list[str]:
-    """Classes of which a run's pixel-labelled scenes have no pixel: it cannot learn them."""
+    """Classes of which a run's pixel-labelled scenes have no pixel."""
     classes = read_json(folder / "data.json")["classes"]
     return [one["name"] for one in classes if not one["labelled_pixels"]]
 

@@ -11,7 +11,7 @@ from reliefseg.errors import InputError
 from reliefseg.evaluation.report import write_report
 from reliefseg.learning import is_first_process
 from reliefseg.raster import check_dataset, load_dataset
-from reliefseg.workflow.evaluating import evaluate
+from reliefseg.workflow.evaluating import evaluate, refuse_unscored
 from reliefseg.workflow.saying import SILENT, Sayer
 from reliefseg.workflow.training import train
 
@@ -41,10 +41,13 @@ def run_all(
     """
     refuse_errors(dataset, say)
     data = load_dataset(dataset, cache)
+    scored = [split for split in CHECKED_SPLITS if data.split(split)]
+    for split in scored:
+        refuse_unscored(data, split)
     train(data, run, settings, resume=resume, say=say)
     if not is_first_process():
         return RunResult(run / "report.html", {})
-    metrics = {split: evaluate(run, data, split, say=say) for split in CHECKED_SPLITS if data.split(split)}
+    metrics = {split: evaluate(run, data, split, say=say) for split in scored}
     if not metrics:
         say.note("no split with labels to evaluate on: the report has no figures")
     return RunResult(write_report(run), metrics)

@@ -116,9 +116,14 @@ def _in_process(
         log.close()
 
 
+def is_begun(run: Path) -> bool:
+    """Whether a run has been begun in this folder, so that `resume` would go on with it."""
+    return (run / DATA).exists()
+
+
 def _begun(run: Path) -> Settings:
-    if not (run / "config.toml").exists():
-        raise InputError(f"run folder {run}: nothing to resume (no config.toml); start without --resume")
+    if not is_begun(run):
+        raise InputError(f"run folder {run}: nothing to resume (no {DATA}); start without --resume")
     return read_settings(run / "config.toml")
 
 
@@ -184,7 +189,7 @@ def _write_down(dataset: Dataset, prepared: Preparation, run: Path, fabric: Fabr
         refuse_changed(read_json(run / DATA), summary, run)
     write_text(run / "config.toml", to_toml(prepared.settings))
     write_json(run / "environment.json", environment(fabric.device, prepared.settings, fabric.world_size))
-    write_json(run / DATA, summary)
+    write_json(run / DATA, summary)  # last: what lies there is begun
     for text in notes_on(dataset, prepared):
         _told(log, say)(text)
 
