@@ -1,6 +1,7 @@
 """`check`: every fault and warning is told, and a clean data set has none."""
 
 import json
+import os
 import re
 import warnings
 from pathlib import Path
@@ -16,6 +17,7 @@ from rasterio.crs import CRS
 from rasterio.errors import NotGeoreferencedWarning
 
 import reliefseg.raster.inspection as inspection
+import reliefseg.raster.polygons as polygon_labels
 from reliefseg.errors import InputError
 from reliefseg.raster import CheckReport, check_dataset, load_dataset
 
@@ -331,8 +333,16 @@ def polygons(town: Path, values: list[str]) -> None:
 def test_polygons_are_counted_once_however_many_strips(town: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     polygons(town, ["house", "shed", "tree", "shed"])
     monkeypatch.setattr(inspection, "STRIP_PIXELS", 7 * 50)
+    burn, rows = polygon_labels.rasterize, []
+
+    def watched(shapes: Any, out: np.ndarray, **how: Any) -> None:
+        rows.append(len(out))
+        burn(shapes, out=out, **how)
+
+    monkeypatch.setattr(polygon_labels, "rasterize", watched)
     report = check_dataset(town)
     only_error(report, r"scene b: 2 polygons of .*b\.gpkg are of no class: shed \(2\) in column 'kind'")
+    assert max(rows) == 7  # never the whole scene
     assert report.scenes[1].class_px == (400, 400)
 
 
@@ -424,6 +434,14 @@ def test_strange_names(town: Path, name: str) -> None:
     report = check_dataset(town)
     assert (report.errors, report.warnings) == ((), ())
     assert name in {row.name for row in report.scenes}
+
+
+def test_a_name_that_is_not_utf8_is_told(town: Path) -> None:
+    image = (town / "images" / "c.tif").read_bytes()
+    Path(os.fsdecode(os.fsencode(town) + b"/images/d\xff.tif")).write_bytes(image)
+    report = check_dataset(town)
+    only_error(report, r"images/d\ufffd\.tif: is left out, for its name is not UTF-8; rename it")
+    report.to_text().encode()
 
 
 def test_scenes_of_no_split_are_looked_at_too(town: Path) -> None:

@@ -44,6 +44,8 @@ def test_strings_need_no_quotes(text, value):
         ("train.steps", r"expected key=value"),
         ("depth.source=radar", r"setting depth.source"),
         ("tiles=3", r"setting tiles"),
+        ("tiles.box_factor=[2.0, 1.0]", r"^setting tiles: box_factor must be [^;]*$"),
+        ("train.optimiser.betas=[0.5, 1.0]", r"setting train.optimiser.betas.1: .*less than 1; found 1.0"),
     ],
 )
 def test_wrong_settings_are_named(assignment, message):
@@ -64,7 +66,9 @@ def test_a_file_from_an_editor_that_marks_utf8(tmp_path):
 
 def test_a_batch_that_cannot_be_normalised_is_refused():
     alone = ["train.batch=1", "tiles.size=32"]
-    with pytest.raises(InputError, match=r"batch norm cannot normalise; take train.batch = 2 or larger tiles"):
+    with pytest.raises(
+        InputError, match=r"^setting train.batch = 1: a tile of 32 px [^;]*; take train.batch = 2 or larger tiles$"
+    ):
         load_settings("debug", None, alone)
     with pytest.raises(InputError, match="a tile of 64 px"):
         load_settings("debug", None, ["train.batch=1", "network.name=u2net-relief"])

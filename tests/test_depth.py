@@ -29,6 +29,7 @@ from reliefseg.depth import (
     Mosaic,
     Plan,
     depth_raster,
+    depth_weights,
     make_depth,
     making,
     photo_bands,
@@ -184,7 +185,9 @@ def test_heights_are_clipped_to_the_range_and_nan_where_unknown(tmp_path):
     image[:, 10, 20] = 0
     scene = with_heights(scene_of(tmp_path, image, nodata=0), heights)
     path = depth_raster(scene, DepthSettings(source="raster", range_m=30), tmp_path / "cache")
-    assert path == tmp_path / "cache/depth/raster/s.tif"
+    with rasterio.open(path) as dataset:
+        key = dataset.tags()["depth_key"]
+    assert path == tmp_path / f"cache/depth/raster/s-{key[:12]}.tif"
     depth = read_depth(path)
     unknown = np.zeros(RAMP.shape, bool)
     unknown[3, 4] = unknown[10, 20] = True
@@ -641,7 +644,7 @@ def test_every_change_that_matters_is_noticed(tmp_path, tiny, red):
     assert looks(scene, network_settings(model)) == 0, "the same weights elsewhere"
     assert looks(scene, network_settings(tiny, allow_download=True, range_m=9)) == 0, "settings of other things"
     assert looks(scene, network_settings(tiny, overlap=0.5)) > 6
-    assert looks(scene, network_settings(tiny)) == 6
+    assert looks(scene, network_settings(tiny)) == 0, "what was made otherwise lies beside it"
     assert looks(opened("s", scene.files, ("blue", "green", "red")), network_settings(tiny)) == 6
     weights = load_file(model / "model.safetensors")
     save_file({name: w + 1 for name, w in weights.items()}, model / "model.safetensors", {"format": "pt"})
@@ -703,8 +706,8 @@ def test_an_interruption_leaves_no_broken_raster(tmp_path, tiny, red, monkeypatc
     cache = tmp_path / "cache"
     with pytest.raises(end):
         make_depth(scenes, network_settings(tiny), cache, tick)
-    assert [path.name for path in cache.rglob("*.tif")] == ["a.tif"]
-    for folder in cache.rglob(".b.windows/*"):
+    assert [path.name[:2] for path in cache.rglob("*.tif")] == ["a-"]
+    for folder in cache.rglob(".b-*.windows"):
         (folder / ".b.0123456789ab.part.tif").touch()  # as a process that is killed leaves it
     looks = red.looks
     resumed = make_depth(scenes, network_settings(tiny), cache)
@@ -716,7 +719,7 @@ def test_an_interruption_leaves_no_broken_raster(tmp_path, tiny, red, monkeypatc
         np.testing.assert_array_equal(read_depth(resumed[name]), read_depth(at_once[name]))
 
 
-def test_windows_seen_with_other_settings_are_forgotten(tmp_path, tiny, red):
+def test_windows_seen_with_other_settings_are_kept_apart(tmp_path, tiny, red):
     scene, cache = scene_of(tmp_path, COLOURS), tmp_path / "cache"
 
     def tick(done: int, of: int) -> None:
@@ -728,10 +731,19 @@ def test_windows_seen_with_other_settings_are_forgotten(tmp_path, tiny, red):
     looks = red.looks
     make_depth([scene], network_settings(tiny, turns=2), cache)
     assert red.looks == looks + 12
+    make_depth([scene], network_settings(tiny), cache)
+    assert red.looks == looks + 12 + 3
     assert not list(cache.rglob("*windows*"))
 
 
-def test_an_interruption_while_writing_leaves_the_old_raster(tmp_path, monkeypatch):
+def test_other_settings_on_the_same_cache_leave_a_raster_in_use_as_it_is(tmp_path):
+    scene = with_heights(scene_of(tmp_path, COLOURS), np.full(RAMP.shape, 6, np.float32))
+    path = depth_raster(scene, DepthSettings(source="raster", range_m=30), tmp_path / "cache")
+    depth_raster(scene, DepthSettings(source="raster", range_m=12), tmp_path / "cache")
+    assert read_depth(path)[4, 4] == pytest.approx(0.2, abs=1e-5)
+
+
+def test_an_interruption_while_writing_leaves_no_raster_and_the_others_alone(tmp_path, monkeypatch):
     monkeypatch.setattr("reliefseg.depth.source.BLOCK", 64)
     scene = with_heights(scene_of(tmp_path, COLOURS), RAMP.astype(np.float32))
     path = depth_raster(scene, DepthSettings(source="raster"), tmp_path / "cache")
@@ -744,7 +756,7 @@ def test_an_interruption_while_writing_leaves_the_old_raster(tmp_path, monkeypat
     with pytest.raises(KeyboardInterrupt):
         make_depth([scene], DepthSettings(source="raster", range_m=5), tmp_path / "cache", tick)
     assert path.read_bytes() == before
-    assert [p.name for p in (tmp_path / "cache").rglob("*") if p.is_file() and p.suffix != ".lock"] == ["s.tif"]
+    assert [p.name for p in (tmp_path / "cache").rglob("*") if p.is_file() and p.suffix != ".lock"] == [path.name]
 
 
 # wrong input
@@ -836,6 +848,12 @@ def test_folders_that_are_no_model(tmp_path, tiny):
     assert "cannot be loaded" in message(model)
     (model / "config.json").write_text("{")
     assert "cannot be loaded" in message(model)
+
+
+def test_the_hash_of_the_weights_is_known_without_a_scene(tmp_path, tiny):
+    assert depth_weights(network_settings(tiny)) == depth_weights(network_settings(copied(tiny, tmp_path)))
+    assert depth_weights(DepthSettings(source="raster")) is None
+    assert depth_weights(DepthSettings(source="none")) is None
 
 
 def test_a_backbone_without_a_head_is_refused_but_unused_weights_may_be_missing(tmp_path, tiny):

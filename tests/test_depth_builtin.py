@@ -36,7 +36,8 @@ from reliefseg.depth.losses import fitting_loss, gradient_matching, scale_invari
 from reliefseg.depth.pool import FittingScene, draw_tiles, grid_tiles, resampled
 from reliefseg.depth.scoring import area_under_curve, score_heights
 from reliefseg.errors import InputError
-from reliefseg.raster import Window
+from reliefseg.generate import GenerateSettings, generate_dataset
+from reliefseg.raster import Window, load_dataset
 from reliefseg.workflow import depth_fitting
 from reliefseg.workflow import fitting_scenes as scenes_to_fit
 from reliefseg.workflow.depth_fitting import FitSettings, fit_depth
@@ -281,7 +282,7 @@ def test_metres_become_depth_over_the_fixed_range(tmp_path, weights, red):
     settings = builtin(weights, range_m=10)
     assert scene.grid.gsd == 2 * WORKING_GSD
     path = depth_raster(scene, settings, tmp_path / "cache")
-    assert path == tmp_path / "cache/depth/builtin/s.tif"
+    assert path.parent == tmp_path / "cache/depth/builtin"
     np.testing.assert_allclose(read_depth(path), COLOURS[0] / 255, atol=0.01)
     with rasterio.open(path) as dataset:
         tags = dataset.tags()
@@ -373,6 +374,20 @@ def test_bad_input_is_said(tmp_path, weights, monkeypatch):
     empty = scene_of(tmp_path, np.zeros((3, 40, 40), np.uint8), name="empty", nodata=0)
     with pytest.raises(InputError, match=r"scene grey: .*same colour(.|\n)*scene empty: no valid pixel"):
         make_depth([grey, empty], builtin(weights), tmp_path / "cache")
+
+
+@pytest.mark.parametrize(
+    ("gsd", "message"),
+    [
+        (25, r"scene s: gsd 25 m: is it centimetres\?; .* takes 0.01 to 2 m a pixel"),
+        (0.001, "s: gsd 0.001 m; the"),
+    ],
+)
+def test_a_gsd_that_cannot_be_meant_is_refused_before_anything_is_seen(tmp_path, weights, monkeypatch, gsd, message):
+    monkeypatch.setattr(HeightLooker, "look", None)
+    scene = with_gsd(scene_of(tmp_path, COLOURS, crs=None), gsd)
+    with pytest.raises(InputError, match=message):
+        make_depth([scene], builtin(weights), tmp_path / "cache")
 
 
 @pytest.mark.parametrize("kind", ["one band", "16 bits with a maximum of 300"])
@@ -530,7 +545,8 @@ def folder(tmp_path: Path) -> Path:
 def test_depth_is_made_by_the_network_of_our_own_and_shown(folder, capsys):
     assert run(["depth", str(folder), "--json", "--quiet", "--preview"]) == 0
     (path,) = json.loads(capsys.readouterr().out).values()
-    assert Path(path) == folder / ".reliefseg/depth/builtin/one.tif"
+    assert Path(path).parent == folder / ".reliefseg/depth/builtin"
+    assert Path(path).name.startswith("one-")
     picture = np.asarray(Image.open(Path(path).with_suffix(".png")))
     assert picture.shape == (90, 120 + 8 + 120, 3)
     np.testing.assert_array_equal(picture[:, :120], np.moveaxis(COLOURS, 0, -1))

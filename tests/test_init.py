@@ -368,6 +368,16 @@ def test_colours_and_ids_together(tmp_path: Path) -> None:
     assert says(proposal.unknown, r"labels of two kinds: most hold colors, but not c\.png")
 
 
+def test_rasters_that_can_be_no_labels_are_passed_over(tmp_path: Path) -> None:
+    for name in "ab":
+        save(tmp_path / "images" / f"{name}.tif", photo())
+        labels = colors(RED, GREEN)
+        save(tmp_path / "labels" / f"{name}.tif", labels if name == "a" else labels.astype(np.uint16) * 257)
+    proposal = init_dataset(tmp_path)
+    assert says(proposal.unknown, r"labels b\.tif are passed over: the file holds colours of uint16; expected 8 bits")
+    assert {c.color for c in proposal.classes} == {"#00C800", "#C80000"}
+
+
 # ---------------------------------------------------------------- polygons and tables
 
 
@@ -415,6 +425,19 @@ def test_polygons_without_a_column_of_classes(tmp_path: Path) -> None:
     )  # fmt: skip
     proposal, _ = clean(tmp_path)
     assert says(proposal.left_out, r"area\.gpkg: is left out, for no column of its polygons names classes")
+
+
+def test_several_layers_with_the_same_column(tmp_path: Path) -> None:
+    save(tmp_path / "a.tif", photo(), **place(0))
+    square = shapely.to_wkb(np.array([shapely.box(600001, 5699995, 600005, 5699999)] * 2))
+    for number, layer in enumerate(("buildings", "roads")):
+        pyogrio.raw.write(
+            tmp_path / "labels.gpkg", square, [np.array(["x", "x"], object)], ["class"], layer=layer,
+            geometry_type="Polygon", crs="EPSG:25832", append=number > 0,
+        )  # fmt: skip
+    proposal, _ = clean(tmp_path)
+    told = r"labels\.gpkg: several layers have the column 'class' \(buildings, roads\); expected one"
+    assert says(proposal.left_out, told)
 
 
 def test_a_table_of_tile_labels(tmp_path: Path) -> None:

@@ -19,7 +19,6 @@ from reliefseg.networks import (
     U2Net,
     load_official,
     official_names,
-    to_official,
 )
 from reliefseg.networks.u2net import enlarged, joined, resized
 
@@ -49,6 +48,12 @@ def formula_weight(name: str, shape: tuple[int, ...], rank: int) -> Tensor:
     else:
         u = 0.1 * u
     return torch.from_numpy(u.astype(np.float32))
+
+
+def to_official(net: U2Net) -> dict[str, Tensor]:
+    """The network's state under official names."""
+    state = net.state_dict()
+    return {theirs: state[ours] for theirs, ours in official_names(net).items()}
 
 
 def formula_state(net: U2Net) -> dict[str, Tensor]:

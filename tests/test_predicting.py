@@ -1,8 +1,10 @@
 """Whole scenes from and to disk: interruptions, shards, other models and sources, damaged files."""
 
 import errno
+import gzip
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -14,6 +16,7 @@ import pytest
 import rasterio
 import torch
 from affine import Affine
+from rasterio.shutil import copy as copy_raster
 from rich.console import Console
 
 from reliefseg.cli import run as command
@@ -25,10 +28,13 @@ from reliefseg.inference import work
 from reliefseg.inference.choosing import EngineMaker
 from reliefseg.inference.plan import Plan
 from reliefseg.inference.store import FolderStore
+from reliefseg.raster import ClassSpec, ClassTable, open_scene, read_header
 from reliefseg.raster.opening import quiet_georeferencing
 from reliefseg.workflow import Shard, find_scenes, load_model, merge, predict, scene_work
+from reliefseg.workflow.scene_work import EVERYTHING
 
 HEIGHT, WIDTH = 170, 230
+CLASSES = ClassTable((ClassSpec("road", (1, 2, 3)),))
 
 
 def save_model(folder, seed=0, **changes):
@@ -279,6 +285,45 @@ def test_a_look_in_qgis_is_no_change(model, tmp_path):
     assert notes.said("is there already")
 
 
+def test_what_a_vrt_inside_a_vrt_is_made_of_counts(tmp_path):
+    scene = write_scene(tmp_path / "city.tif")
+    copy_raster(scene, tmp_path / "inner.vrt", driver="VRT")
+    text = (tmp_path / "inner.vrt").read_text()
+    (tmp_path / "outer.vrt").write_text(text.replace("city.tif", "inner.vrt"))
+    found = []
+    for ns in (10**18, 2 * 10**18):
+        os.utime(scene, ns=(ns, ns))
+        opened = open_scene(tmp_path / "outer.vrt", bands=("red", "green"), classes=CLASSES)
+        found.append(work.source_hash(opened, None))
+    assert found[0] != found[1]
+
+
+@pytest.mark.parametrize("shard", [EVERYTHING, Shard(1, 2)])
+def test_work_that_another_process_is_at_is_not_removed(model, scene, tmp_path, monkeypatch, shard):
+    other, keep, tried = save_model(tmp_path / "other", seed=1), FolderStore.keep, []
+
+    def meanwhile(self, piece, computed):
+        if not tried:
+            tried.append(True)
+            with pytest.raises(InputError, match=r"scene city: another process is predicting it into .*; wait for it"):
+                predict(other, [scene], tmp_path / "out")
+            predict(other, [scene], tmp_path / "out", shard=Shard(1, 1000))
+        keep(self, piece, computed)
+
+    monkeypatch.setattr(FolderStore, "keep", meanwhile)
+    predict(model, [scene], tmp_path / "out", shard=shard)
+    (tally,) = predict(model, [scene], tmp_path / "out")
+    assert Path(tally["files"]["classes"]).exists()
+    assert not list((tmp_path / "out").glob(".reliefseg-*"))
+
+
+def test_a_shard_reuses_only_pieces_of_its_own(model, scene, tmp_path, small_pieces):
+    tallies = [predict(model, [scene], tmp_path, shard=Shard(n, 2))[0] for n in (1, 2, 2)]
+    assert [(tally["pieces"] > 0, tally["pieces_reused"] > 0) for tally in tallies] == [
+        (True, False), (True, False), (False, True),
+    ]  # fmt: skip
+
+
 def test_a_disk_without_links_will_do(model, scene, tmp_path, monkeypatch):
     def no_links(*arguments):
         raise OSError(errno.EPERM, "Operation not permitted")
@@ -433,7 +478,7 @@ def test_pixels_unlike_those_learnt_from_are_said(model, scene, tmp_path):
     notes = Notes()
     predict(model, [scene], tmp_path / "out", say=notes)
     assert not notes.said("another bit depth")
-    assert notes.said("areas have no intervals: this model has no evaluation of validation scenes")
+    assert notes.said("areas have no intervals: they take two validation scenes, this model was evaluated on none")
     with rasterio.open(scene) as dataset:
         profile, data = dataset.profile, dataset.read().astype(np.uint16)
     with rasterio.open(tmp_path / "city16.tif", "w", **{**profile, "dtype": "uint16"}) as dataset:
@@ -445,6 +490,26 @@ def test_pixels_unlike_those_learnt_from_are_said(model, scene, tmp_path):
 def test_places_gdal_knows_are_taken_as_they_are():
     remote = ["https://host/a/b.tif", "/vsis3/bucket/c.tif", "s3://bucket/d.tif"]
     assert [p.stem for p in find_scenes(remote)] == ["b", "c", "d"]
+
+
+def test_globs_pass_over_hidden_files_and_folders(tmp_path, monkeypatch):
+    paths = [tmp_path / ".me" / name for name in ("a.tif", "b/c.tif", "._a.tif", ".reliefseg/depth/a.tif")]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert find_scenes([f"{tmp_path}/.me/**/*.tif"]) == paths[:2]
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert find_scenes(["../.me/**/*.tif"]) == [Path("../.me/a.tif"), Path("../.me/b/c.tif")]
+
+
+def test_two_slashes_behind_a_virtual_file_system_are_kept(tmp_path, scene, monkeypatch):
+    zipped = shutil.make_archive(str(tmp_path / "scenes"), "zip", scene.parent)
+    packed = tmp_path / "city.tif.gz"
+    packed.write_bytes(gzip.compress(scene.read_bytes()))
+    monkeypatch.chdir(tmp_path)
+    for found in find_scenes([f"/vsizip/{zipped}/city.tif", f"/vsigzip/{packed}"]):
+        assert read_header(found).grid.width == WIDTH
 
 
 def test_scenes_are_read_through_gdals_virtual_file_systems(model, scene, tmp_path):

@@ -14,7 +14,7 @@ from reliefseg.cli import run as command
 from reliefseg.cli.common import Teller
 from reliefseg.errors import InputError
 from reliefseg.learning import LossSettings, OptimiserSettings, Training, TrainSettings
-from reliefseg.learning.processes import PRECISIONS, Processes, agreed, gather, refuse_uneven, start
+from reliefseg.learning.processes import PRECISIONS, Processes, agreed, gather, is_first_process, refuse_uneven, start
 from reliefseg.learning.synced import bare
 from reliefseg.networks import SMALL, Stage, U2Net
 from reliefseg.raster import IGNORE_INDEX
@@ -139,6 +139,10 @@ def test_torchrun_and_slurm_are_known_by_their_own_variables(monkeypatch):
             torchrun.setenv(name, value)
         found = gather(1, 1, CPU)
         assert (found.devices, found.nodes, found.to_be_started, found.is_first) == (2, 2, False, False)
+    assert is_first_process()
+    with monkeypatch.context() as node:
+        node.setenv("NODE_RANK", "1")
+        assert not is_first_process(), "the first node's process evaluates"
     slurm = {"SLURM_NTASKS": "6", "SLURM_STEP_NUM_TASKS": "6", "SLURM_NTASKS_PER_NODE": "3", "SLURM_PROCID": "0"}
     slurm |= {"SLURM_LOCALID": "0", "SLURM_NODEID": "0"}
     with monkeypatch.context() as srun:

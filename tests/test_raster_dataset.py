@@ -304,6 +304,18 @@ def test_footprints_are_compared_across_crs(tmp_path: Path, shift: float, overla
     assert any("show the same ground" in f for f in survey_dataset(tmp_path).faults) is overlap
 
 
+def test_only_footprints_that_can_be_brought_into_one_crs_are_compared(tmp_path: Path) -> None:
+    (tmp_path / "dataset.toml").write_text(HEAD + FILES + '[splits]\nunlabelled = ["a", "b"]\ntest = ["c", "d"]\n')
+    placed(tmp_path, "a", 500100, 5600000)
+    site = CRS.from_wkt('LOCAL_CS["site",UNIT["metre",1]]')
+    for name, x in (("b", 0.0), ("c", 5.0), ("d", 100.0)):
+        place = {"transform": Affine(0.5, 0, x, 0, -0.5, 0), "crs": site}
+        save(tmp_path / "images" / f"{name}.tif", np.zeros((3, 20, 20), np.uint8), **place)
+    told = [fault for fault in survey_dataset(tmp_path).faults if "same ground" in fault]
+    assert len(told) == 1
+    assert told[0].startswith("scenes b (unlabelled) and c (test) show the same ground (47.4%")
+
+
 # ---------------------------------------------------------------- real scenes
 
 

@@ -165,3 +165,12 @@ def test_a_file_in_an_archive_has_a_fingerprint_of_what_it_shows(tmp_path: Path,
         archive = shutil.make_archive(str(folder), "zip", folder)
         found.append(fingerprint([Path(f"/vsizip/{{{archive}}}/a.tif")]))
     assert found[0] != found[1]
+
+
+def test_a_shapefiles_table_counts_however_its_name_is_written(tmp_path: Path) -> None:
+    found = []
+    for value in (b"house", b"tree"):
+        (tmp_path / "Q.SHP").write_bytes(b"shapes")
+        (tmp_path / "Q.DBF").write_bytes(value)
+        found.append(fingerprint([tmp_path / "Q.SHP"]))
+    assert found[0] != found[1]

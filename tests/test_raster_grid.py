@@ -15,6 +15,8 @@ sizes = st.integers(1, 30)
 windows = st.builds(Window, st.integers(-40, 40), st.integers(-40, 40), sizes, sizes)
 METRIC = Grid(40, 60, Affine(0.2, 0, 500, 0, -0.2, 900), CRS.from_epsg(25832))
 
+NAMED = CRS.from_user_input("EPSG:25832+5783").to_wkt().replace("ETRS89 / UTM zone 32N", "town, [old", 1)
+
 
 @given(windows, sizes, sizes)
 def test_clipping_keeps_exactly_the_pixels_of_the_scene(window: Window, height: int, width: int) -> None:
@@ -71,6 +73,7 @@ def test_gsd_is_on_the_ground_also_in_web_mercator() -> None:
         (Grid(40, 60, METRIC.transform, CRS.from_epsg(25833)), False),
         (Grid(40, 60, METRIC.transform, CRS.from_user_input("EPSG:25832+5783")), True),
         (Grid(40, 60, METRIC.transform, CRS.from_user_input("EPSG:25833+5783")), False),
+        (Grid(40, 60, METRIC.transform, CRS.from_wkt(NAMED)), True),
         (Grid(40, 60, METRIC.transform), True),
         (Grid(40, 60, METRIC.transform @ Affine.translation(0.001, 0), METRIC.crs), True),
         (Grid(40, 60, METRIC.transform @ Affine.translation(0.5, 0), METRIC.crs), False),

@@ -1,7 +1,9 @@
 """Metres above ground: given, made with a ground raster, or with an estimate of the terrain."""
 
 import os
+import shutil
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +130,14 @@ def test_a_surface_model_written_anew_is_read_anew(tmp_path: Path) -> None:
     save(tmp_path / "dsm.tif", above + ground + 500, nodata=-9999)
     os.utime(tmp_path / "dsm.tif", ns=(1, 1))
     np.testing.assert_allclose(scene.read_heights(), first, atol=1e-2)
+
+
+def test_a_surface_model_in_an_archive_has_heights_too(tmp_path: Path) -> None:
+    above, ground = town(100, 100, 0.0)
+    scene = scene_with(tmp_path, above + ground)
+    archive = shutil.make_archive(str(tmp_path.with_name("dsm")), "zip", tmp_path)
+    packed = replace(scene, files=replace(scene.files, heights=Path(f"/vsizip/{{{archive}}}/dsm.tif")))
+    np.testing.assert_array_equal(packed.read_heights(), scene.read_heights())
 
 
 def test_nothing_measured_is_nothing_known(tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ from rasterio.errors import NotGeoreferencedWarning
 from rasterio.warp import transform as transform_points
 
 from reliefseg.errors import InputError
-from reliefseg.raster import ClassSpec, ClassTable, Scene, SceneFiles, Window, list_label_values
+from reliefseg.raster import ClassSpec, ClassTable, Grid, Scene, SceneFiles, Window, list_label_values
+from reliefseg.raster.polygons import burn_polygons
 from reliefseg.raster.scene import survey_scene
 
 COLORS = ClassTable(
@@ -192,6 +193,8 @@ def test_what_cannot_be_labels_shows_in_the_header(
             {"transform": PLACE["transform"] @ Affine.translation(3, 0)},
             "lies on another grid: .* x 600001.5, .*gdalwarp",
         ),
+        ({"transform": PLACE["transform"] @ Affine.rotation(30)}, r"0\.5 × 0\.5, rotated by -30°, the image's at"),
+        ({"transform": PLACE["transform"] @ Affine.scale(1, -1)}, r"0\.5 × 0\.5, south-up, the image's at"),
     ],
 )
 def test_labels_that_lie_elsewhere_show_in_the_header(tmp_path: Path, place: dict[str, Any], fault: str) -> None:
@@ -358,6 +361,39 @@ def test_in_pixels_one_polygon_may_stray_over_the_edge(tmp_path: Path) -> None:
     expected[:10, 3:9] = 0
     expected[5:12, 6:20] = 0
     np.testing.assert_array_equal(labels, expected)
+
+
+def test_polygons_in_degrees_may_reach_round_the_world(tmp_path: Path) -> None:
+    path = save_polygons(tmp_path / "l.gpkg", [shapely.box(-180, -90, 180, 90)], ["tree"], "EPSG:4326")
+    assert (scene_with(path, SHAPE, COLORS, class_column="kind").read_labels() == 1).all()
+
+
+def test_a_long_edge_along_a_parallel_bends_with_it(tmp_path: Path) -> None:
+    path = save_polygons(tmp_path / "l.gpkg", [shapely.box(8.6, 50.9, 9.4, 51)], ["tree"], "EPSG:4326")
+    _, (y,) = transform_points(CRS.from_epsg(4326), CRS.from_epsg(25832), [9], [51])
+    grid = Grid(120, 36_000, Affine(1, 0, 482_000, 0, -1, y + 60), CRS.from_epsg(25832))
+    labels = burn_polygons(path, grid, grid.window, COLORS, "kind", None).labels
+    rows, cols = np.mgrid[:120, :36_000:500].reshape(2, -1)
+    xs, ys = grid.transform @ (cols + 0.5, rows + 0.5)
+    above = (np.array(transform_points(grid.crs, CRS.from_epsg(4326), xs, ys)[1]) - 51) * 111_000
+    clear = np.abs(above) > 0.2
+    np.testing.assert_array_equal((labels[rows, cols] == 1)[clear], (above < 0)[clear])
+    part = Window(50, 9_000, 30, 5_000)
+    np.testing.assert_array_equal(burn_polygons(path, grid, part, COLORS, "kind", None).labels, labels[part.slices])
+
+
+SITE = CRS.from_wkt('LOCAL_CS["site",UNIT["metre",1]]')
+
+
+@pytest.mark.filterwarnings("ignore:.crs. was not provided")
+def test_polygons_of_a_site_with_a_crs_of_its_own(tmp_path: Path) -> None:
+    save(tmp_path / "image.tif", np.full((1, *SHAPE), 50, np.uint8), **PLACE | {"crs": SITE})
+    path = save_polygons(tmp_path / "l.gpkg", SHAPES, ["house", "tree"], None)
+    labels = scene_with(path, SHAPE, COLORS, class_column="kind").read_labels()
+    np.testing.assert_array_equal(labels, expected_labels())
+    path = save_polygons(tmp_path / "m.gpkg", SHAPES, ["house", "tree"])
+    with pytest.raises(InputError, match=r"lies in EPSG:25832, which cannot be converted into the image's CRS"):
+        scene_with(path, SHAPE, COLORS, class_column="kind")
 
 
 def test_a_spike_is_no_polygon_and_a_line_is_refused(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from rasterio.shutil import copy as copy_raster
 
 from reliefseg.errors import InputError
 from reliefseg.raster import ClassSpec, ClassTable, Window, open_scene
+from reliefseg.raster.opening import quiet_georeferencing
 
 CLASSES = ClassTable((ClassSpec("house", (200, 10, 30)), ClassSpec("tree", (0, 120, 0))))
 RGB = ("red", "green", "blue")
@@ -154,6 +155,27 @@ def test_palette_images_are_read_as_colours(tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match=r"has 3 bands \(of its palette\), expected are 1 \(grey\)"):
         open_scene(path, bands=("grey",), classes=CLASSES)
+
+
+def test_transparent_colours_of_a_palette_were_not_measured(tmp_path: Path) -> None:
+    path, size = tmp_path / "a.png", {"count": 1, "height": 3, "width": 4, "dtype": "uint8"}
+    with quiet_georeferencing(), rasterio.open(path, "w", driver="PNG", **size) as dataset:
+        dataset.write_colormap(1, {0: (9, 8, 7, 0), 1: (60, 50, 40, 0), 2: (255, 0, 1, 255)})
+        dataset.write(np.array([[[0, 1, 2, 1]] * 3], np.uint8))
+    scene = open_scene(path, bands=RGB, classes=CLASSES)
+    np.testing.assert_array_equal(scene.read_valid()[0], [False, False, True, False])
+    np.testing.assert_array_equal(scene.read()[1], scene.read_valid())
+
+
+def test_a_palette_may_have_an_alpha_band(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    with rasterio.open(path, "w", driver="GTiff", count=2, height=1, width=3, dtype="uint8", **PLACE) as dataset:
+        dataset.write(np.array([[[0, 1, 1]], [[255, 255, 0]]], np.uint8))
+        dataset.colorinterp = [ColorInterp.palette, ColorInterp.alpha]
+        dataset.write_colormap(1, {0: (9, 8, 7), 1: (60, 50, 40)})
+    scene = open_scene(path, bands=RGB, classes=CLASSES)
+    np.testing.assert_array_equal(scene.read_bands()[:, 0, :2].T, [(9, 8, 7), (60, 50, 40)])
+    np.testing.assert_array_equal(scene.read_valid(), [[True, True, False]])
 
 
 @pytest.mark.parametrize(("bands", "found"), [(2, "2 bands"), (5, "5 bands")])

@@ -141,7 +141,7 @@ def test_a_csv_is_read_in_any_order_of_columns(tmp_path: Path) -> None:
 
 def test_all_faults_of_a_csv_come_at_once(tmp_path: Path) -> None:
     windows = "a,0,0,5,5,1,0\na,16,0,5,5,1,0\na,-1,0,5,5,1,0\nx,0,0,5,5,1,0\n"
-    rows = windows + "a,0,0,five,5,1,0\nb,0,0,5,5,yes,0\na,0,0,0,5,1,0\n"
+    rows = windows + "a,0,0,five,5,1,0\nb,0,0,5,5,yes,0\na,0,0,0,5,1,0\n\na,0,0,5,5,1,0,1\n"
     make(tmp_path, 'file = "t.csv"\n', COLUMNS + rows)
     with pytest.raises(InputError) as caught:
         load_dataset(tmp_path)
@@ -154,6 +154,7 @@ def test_all_faults_of_a_csv_come_at_once(tmp_path: Path) -> None:
         "t.csv, line 6: height is 'five'; expected a whole number",
         "t.csv, line 7: house is 'yes'; expected 0 or 1",
         f"t.csv, line 8: the window row 0, col 0, height 0, width 5 {outside}",
+        "t.csv, line 10: has 8 cells; expected 7, one a column",
     ]
 
 

@@ -98,14 +98,17 @@ def test_killed_at_any_moment_and_resumed_is_the_run_never_interrupted(tmp_path,
     assert lines(tmp_path / "run") == lines(whole[0])
 
 
+TIMES = ("images_per_second", "seconds", "seconds_a_step")
+
+
 def lines(run):
     read = [json.loads(x) for x in (run / "log.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in x.items() if k not in ("images_per_second", "seconds")} for x in read]
+    return [{k: v for k, v in x.items() if k not in TIMES} for x in read]
 
 
 def curves(run):
     events = EventAccumulator(str(run / "events")).Reload()
-    tags = [t for t in events.Tags()["scalars"] if not t.endswith(("per_second", "/seconds"))]
+    tags = [t for t in events.Tags()["scalars"] if not t.endswith(TIMES)]
     return {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in tags}
 
 
@@ -158,6 +161,18 @@ def test_a_log_on_a_full_disk_waits_for_room(tmp_path):
     log.write("run", "timing", seconds=3)
     log.close()
     assert [x["seconds"] for x in log.lines()] == [1, 2, 3]
+
+
+def test_a_log_that_cannot_be_cut_back_can_still_be_written(tmp_path, monkeypatch):
+    log = RunLog(tmp_path)
+    log.write("train", "step", step=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "_flush", lambda path: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left")))
+        with pytest.raises(OSError, match="No space left"):
+            log.cut_back("train", 1)
+    log.write("train", "step", step=3)
+    log.close()
+    assert [line["step"] for line in log.lines()] == [2, 3]
 
 
 def test_trials_leave_no_trace(tmp_path, bank, whole, monkeypatch):

@@ -152,6 +152,15 @@ def test_a_constant_band_does_not_divide_by_zero():
     assert torch.isfinite(bank_of(flat).random_tiles(0, 0, 2).bands).all()
 
 
+def test_a_band_in_tiny_units_is_not_constant():
+    values = np.linspace(0, 1e-6, 1600, dtype=np.float32).reshape(1, 40, 40)
+    tiny = SceneArrays(values, np.ones((40, 40), bool), np.zeros((40, 40), np.uint8))
+    assert Normalisation.of([tiny]).std[0] == pytest.approx(values.std(dtype=float), rel=1e-3)
+    for constant in (0, 0.1, 1e-7, -3e6):
+        flat = SceneArrays(np.full_like(values, constant), tiny.valid, tiny.labels)
+        assert Normalisation.of([flat]).std == (1.0,)
+
+
 def test_depth_alone_is_enough():
     one = scene(bands=3, depth=True)
     bare = SceneArrays(one.bands[:0], one.valid, one.labels, one.depth)

@@ -15,13 +15,22 @@ from safetensors.torch import load_file
 
 import reliefseg
 from reliefseg.cli import run as command
+from reliefseg.config import load_settings
+from reliefseg.depth.builtin import SHIPPED
 from reliefseg.errors import InputError
 from reliefseg.generate import GenerateSettings, generate_dataset
+from reliefseg.learning import NoLog
 from reliefseg.learning.run_folder import log_lines
+from reliefseg.networks import SMALL as SMALL_U2NET
+from reliefseg.networks import U2Net
 from reliefseg.raster import IGNORE_INDEX, load_dataset
+from reliefseg.raster.files import hash_file
 from reliefseg.tiles import SceneArrays
 from reliefseg.workflow import HeightFiles, evaluate, evaluating, find_scenes, load_model, predict, training
 from reliefseg.workflow.held_out_block import split_off_block
+from reliefseg.workflow.preparing import prepare
+from reliefseg.workflow.record import data_summary, refuse_changed
+from test_predicting import save_model
 
 SMALL = ["--preset", "debug", "--set", "train.steps=10", "--set", "pretrain.steps=2", "--set", "tiles.size=32"]
 SMALL += ["--set", "prediction.window=64", "--set", "train.validations=2", "--quiet"]
@@ -210,6 +219,26 @@ def test_what_cannot_be_shared_by_processes_is_refused(data, tmp_path, capsys):
     assert command([*arguments, "--devices", "4096"]) == 2
     assert "devices: 4096 wanted" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+    idle = load_settings("debug", None, ["device=cpu", "devices=2", "pretrain.batch=3", "pretrain.steps=0"])
+    assert training._settled(tmp_path, idle, resume=False)[1].devices == 2, "what is not done needs no sharing"
+
+
+def test_files_that_settings_name_are_found_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "dpt").mkdir()
+    named = ["network.weights=~/u2net.safetensors", "depth.weights=own.safetensors"]
+    settings = training._settled(tmp_path, load_settings("debug", None, [*named, "depth.model=dpt"]), resume=False)[0]
+    assert settings.network.weights == str(tmp_path / "u2net.safetensors")
+    assert (settings.depth.weights, settings.depth.model) == (str(tmp_path / "own.safetensors"), str(tmp_path / "dpt"))
+    hub = training._settled(tmp_path, load_settings("debug", None, ["depth.model=owner/dpt"]), resume=False)[0]
+    assert (hub.depth.model, hub.depth.weights, hub.network.weights) == ("owner/dpt", None, None)
+
+
+def test_official_weights_as_the_authors_ship_them_are_refused(tmp_path):
+    torch.save({}, tmp_path / "u2netp.pth")
+    with pytest.raises(InputError, match=r"network.weights: .*u2netp.pth is no .safetensors file"):
+        training._start_from_official(U2Net(3, 1, SMALL_U2NET), tmp_path / "u2netp.pth", NoLog())
 
 
 def test_a_second_run_into_the_same_folder_is_refused(data, trained, capsys):
@@ -245,6 +274,55 @@ def test_a_run_goes_on_with_the_data_it_was_begun_with(data, tmp_path, capsys):
     (copy / "dataset.toml").write_text(text.replace("town_000", "town_001"), encoding="utf-8")
     assert command(again) == 2
     assert "was begun on other data" in capsys.readouterr().err
+
+
+def test_other_labels_are_noticed_though_all_their_numbers_are_the_same(data, tmp_path):
+    splits = {"pixel_labelled": ["town_000"], "tile_labelled": ["town_001"], "validation": ["town_003"]}
+    copy = changed(data, tmp_path, splits)
+    settings = load_settings("debug", None, ["tiles.size=32", "depth.source=none"])
+    toml = copy / "dataset.toml"
+    text = toml.read_text(encoding="utf-8")
+
+    def summary():
+        dataset = load_dataset(copy)
+        return data_summary(dataset, prepare(dataset, settings, torch.device("cpu")))
+
+    before = summary()
+    refuse_changed(before, summary(), tmp_path)
+    refuse_changed({k: v for k, v in before.items() if k != "digests"}, before, tmp_path)
+    toml.write_text(text.replace("min_share = 0.005", "min_share = 0.3"), encoding="utf-8")
+    other = summary()
+    assert {**other, "digests": before["digests"]} == before
+    with pytest.raises(InputError, match=r"begun on other data \(digests: "):
+        refuse_changed(before, other, tmp_path)
+    toml.write_text(text, encoding="utf-8")
+    with rasterio.open(copy / "labels" / "town_000.tif", "r+") as file:
+        colours = file.read()
+        row, col = np.argwhere((colours != colours[:, :1, :1]).any(0))[0]
+        colours[:, 0, 0], colours[:, row, col] = colours[:, row, col].copy(), colours[:, 0, 0].copy()
+        file.write(colours)
+    other = summary()
+    assert {**other, "digests": before["digests"]} == before
+    with pytest.raises(InputError, match=r"begun on other data \(digests: "):
+        refuse_changed(before, other, tmp_path)
+
+
+def test_a_model_knows_the_depth_network_it_learnt_with(data, tmp_path, monkeypatch):
+    copy = changed(data, tmp_path, {"pixel_labelled": ["town_000"]})
+    settings = load_settings("debug", None, ["tiles.size=32", "depth.source=builtin"])
+    spec = prepare(load_dataset(copy), settings, torch.device("cpu")).spec
+    assert spec.depth_weights == hash_file(SHIPPED)
+    model = save_model(tmp_path / "model", **spec.model_dump(include={"depth_weights"}), depth=spec.depth)
+    assert load_model(model).spec.depth_weights == spec.depth_weights
+    other = tmp_path / "other.safetensors"
+    other.write_bytes(SHIPPED.read_bytes() + b" ")
+    monkeypatch.setattr("reliefseg.depth.builtin.SHIPPED", other)
+    with pytest.raises(InputError, match=r"with depth by weights \w{12}, but those of this version of reliefseg are"):
+        load_model(model)
+    older = json.loads((model / "config.json").read_text())
+    del older["depth_weights"]
+    (model / "config.json").write_text(json.dumps(older | {"format": 2}))
+    assert load_model(model).spec.depth_weights is None
 
 
 def test_the_time_of_a_run_is_that_of_all_its_legs(data, tmp_path):

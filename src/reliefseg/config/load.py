@@ -111,6 +111,9 @@ def _fault(error: Any) -> str:
     where = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
         return f"setting {where}: unknown{_nearest(where, list(all_keys()))}"
+    if error["type"] == "value_error":  # a rule over several settings, which names them
+        rule = error["msg"].removeprefix("Value error, ")
+        return f"setting {where}: {rule}" if where else f"setting {rule}"
     return f"setting {where}: {error['msg']}; found {error['input']!r}"
 
 

@@ -2,7 +2,7 @@
 
 from reliefseg.depth.bands import Photo, photo_bands, survey_photo
 from reliefseg.depth.cache import read_depth
-from reliefseg.depth.making import depth_raster, make_depth, resolve_source
+from reliefseg.depth.making import depth_raster, depth_weights, make_depth, resolve_source
 from reliefseg.depth.mosaic import Mosaic, Plan
 from reliefseg.depth.settings import DepthSettings, SourceName
 
@@ -13,6 +13,7 @@ __all__ = [
     "Plan",
     "SourceName",
     "depth_raster",
+    "depth_weights",
     "make_depth",
     "photo_bands",
     "read_depth",

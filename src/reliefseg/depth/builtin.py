@@ -16,7 +16,7 @@ from reliefseg.depth.bands import Photo, survey_photo
 from reliefseg.depth.metres import depth_of_metres
 from reliefseg.depth.mosaic import Mosaic, Plan
 from reliefseg.depth.settings import DepthSettings
-from reliefseg.depth.source import Block, Maker, Making, Step, blocks_of
+from reliefseg.depth.source import WEIGHTS, Block, Maker, Making, Step, blocks_of
 from reliefseg.depth.store import PlaneStore
 from reliefseg.errors import InputError
 from reliefseg.raster import Scene, Window
@@ -32,6 +32,9 @@ SEEN_GSDS = (0.2, 0.375)
 fine look has the edges, the coarse one tells a wide roof from a square (`docs/depth.md`)."""
 ASSUMED_GSDS = (0.15, 0.3, 0.6)
 """Where the gsd is unknown: it may be any of these; what is seen at the working gsd of each is averaged likewise."""
+GSDS = (0.01, 2.0)
+"""Known gsds that it takes, metres a pixel. It has learnt from tiles of up to 1.6 m; at 2 m a house is five pixels.
+Coarser, there is little to see, and windows, 26 px wide at 2 m, become too many to look at."""
 STEPS = 100
 """Progress is told in so many steps a scene, however many windows it has."""
 
@@ -55,7 +58,7 @@ class BuiltinSource:
     @property
     def tags(self) -> Mapping[str, str]:
         """The hash of the weights."""
-        return {"depth_weights_sha256": self.weights}
+        return {WEIGHTS: self.weights}
 
     def files(self, scene: Scene) -> list[Path]:
         """The image alone."""
@@ -70,7 +73,8 @@ class BuiltinSource:
         _ = self._looker
 
     def prepare(self, scene: Scene) -> Maker:
-        """Refuses a scene without a valid pixel or of one colour."""
+        """Refuses a scene without a valid pixel or of one colour, or whose gsd cannot be meant."""
+        _refuse_gsd(scene)
         photo = survey_photo(scene)
         return lambda step, scratch: self._make(photo, step, scratch)
 
@@ -133,6 +137,16 @@ def open_builtin(settings: DepthSettings) -> BuiltinSource:
             f"make one, or use --set depth.source=none"
         )
     return BuiltinSource(settings, file, hash_file(file))
+
+
+def _refuse_gsd(scene: Scene) -> None:
+    gsd, (finest, coarsest) = scene.grid.gsd, GSDS
+    if gsd and not finest <= gsd <= coarsest:
+        doubt = ": is it centimetres?" if gsd > coarsest else ""
+        raise InputError(
+            f"scene {scene.name}: gsd {gsd:g} m{doubt}; the depth network takes {finest:g} to {coarsest:g} m a pixel; "
+            f"correct gsd (in dataset.toml, or predict --gsd), or train without depth: --set depth.source=none"
+        )
 
 
 def _in_steps(step: Step, work: int) -> Callable[[], None]:

@@ -1,4 +1,4 @@
-"""The cache of depth rasters: `depth/<source>/<scene>.tif` on the scene's grid, with its provenance."""
+"""The cache of depth rasters: `depth/<source>/<scene>-<key>.tif` on the scene's grid, with its provenance."""
 
 from __future__ import annotations
 
@@ -24,11 +24,6 @@ UNIT = 65534
 """Depth 1 as it is stored; the raster's own scale, 1 / 65534, makes viewers show [0, 1]."""
 
 
-def raster_path(cache: Path, source: str, scene: Scene) -> Path:
-    """Where a scene's depth from this source lies."""
-    return Path(cache) / "depth" / source / f"{scene.name}.tif"
-
-
 def raster_tags(source: DepthSource, scene: Scene) -> dict[str, str]:
     """Provenance for the raster's tags. Equal `depth_key`: made from the same content by the same recipe."""
     image = fingerprint(source.files(scene))
@@ -42,6 +37,11 @@ def raster_tags(source: DepthSource, scene: Scene) -> dict[str, str]:
         "reliefseg_version": _version(),
         **source.tags,
     }
+
+
+def raster_path(cache: Path, scene: Scene, tags: dict[str, str]) -> Path:
+    """Where a scene's depth of this provenance lies; made from anything else it lies elsewhere."""
+    return Path(cache) / "depth" / tags["depth_source"] / f"{scene.name}-{tags['depth_key'][:12]}.tif"
 
 
 def is_fresh(path: Path, key: str, grid: Grid) -> bool:

@@ -13,7 +13,7 @@ from reliefseg.depth.cache import is_fresh, raster_path, raster_tags, write_dept
 from reliefseg.depth.metres import RasterSource
 from reliefseg.depth.relative import open_transformers
 from reliefseg.depth.settings import DepthSettings
-from reliefseg.depth.source import DepthSource, Maker
+from reliefseg.depth.source import WEIGHTS, DepthSource, Maker
 from reliefseg.errors import InputError
 from reliefseg.raster import Dataset, Scene
 from reliefseg.raster.files import locked, probe_folder
@@ -33,19 +33,20 @@ def resolve_source(settings: DepthSettings, dataset: Dataset) -> Resolved:
 def make_depth(
     scenes: Sequence[Scene], settings: DepthSettings, cache: Path, progress: Progress | None = None
 ) -> dict[str, Path]:
-    """The depth rasters of scenes by name, `cache/depth/<source>/<scene>.tif`; without depth no entries.
+    """The depth rasters of scenes by name, `cache/depth/<source>/<scene>-<key>.tif`; without depth no entries.
 
     What is there, whole and made from the same image content, weights and settings, is reused without loading a
-    network. All scenes are looked at before the first is made, so that `InputError` names every one that has no
-    heights, no valid pixel or one colour only. After an interruption finished rasters are there, and what was seen of
-    the next; no broken raster appears. Of several processes at once the first makes a raster, the others wait for it.
+    network; what was made from others stays beside it, for somebody may be reading it. All scenes are looked at before
+    the first is made, so that `InputError` names every one that no depth can be made of. After an interruption finished
+    rasters are there, and what was seen of the next; no broken raster appears. Of several processes at once the first
+    makes a raster, the others wait for it.
     """
     source = _open_source(settings, scenes)
     if source is None:
         return {}
-    paths = {scene.name: raster_path(cache, source.name, scene) for scene in scenes}
     count = _Counter(progress, sum(source.steps(scene) for scene in scenes))
     tags = dict(_gathered(scenes, lambda scene: (scene.name, raster_tags(source, scene))))
+    paths = {scene.name: raster_path(cache, scene, tags[scene.name]) for scene in scenes}
     stale = [s for s in scenes if not is_fresh(paths[s.name], tags[s.name]["depth_key"], s.grid)]
     count.add(sum(source.steps(scene) for scene in scenes) - sum(source.steps(scene) for scene in stale))
     if stale:
@@ -58,11 +59,17 @@ def make_depth(
             if is_fresh(path, tags[scene.name]["depth_key"], scene.grid):
                 count.add(source.steps(scene))
             else:
-                with _workplace(path, tags[scene.name]["depth_key"]) as scratch:
+                with _workplace(path) as scratch:
                     grown = scratch / path.name
                     write_depth(grown, scene.grid, make(lambda: count.add(1), scratch), tags[scene.name])
                     grown.replace(path)
     return paths
+
+
+def depth_weights(settings: DepthSettings) -> str | None:
+    """SHA-256 of the depth network that these settings, with the source decided, name; None where no network looks."""
+    source = _open_source(settings, ())
+    return None if source is None else source.tags.get(WEIGHTS)
 
 
 def depth_raster(scene: Scene, settings: DepthSettings, cache: Path) -> Path:
@@ -94,19 +101,16 @@ def _prepared(source: DepthSource, scene: Scene) -> Maker:
 
 
 @contextmanager
-def _workplace(raster: Path, key: str) -> Iterator[Path]:
-    """A folder beside a raster for what its windows show, kept from an interruption to the next call with this key."""
-    root = raster.with_name(f".{raster.stem}.windows")
-    folder = root / key
-    if not folder.is_dir():
-        shutil.rmtree(root, ignore_errors=True)
-        folder.mkdir(parents=True)
+def _workplace(raster: Path) -> Iterator[Path]:
+    """A folder beside a raster for what its windows show, kept from an interruption to the next call for it."""
+    folder = raster.with_name(f".{raster.stem}.windows")
+    folder.mkdir(exist_ok=True)
     try:
         yield folder
     except InputError:  # the same call would end in it again
-        shutil.rmtree(root, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
         raise
-    shutil.rmtree(root, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _gathered(scenes: Iterable[Scene], work: Callable[[Scene], T]) -> list[T]:

@@ -18,7 +18,7 @@ from reliefseg.depth.hub import find_model, hash_model
 from reliefseg.depth.mosaic import Mosaic, Plan
 from reliefseg.depth.network import DepthNetwork, load_network, require_transformers
 from reliefseg.depth.settings import DepthSettings
-from reliefseg.depth.source import Block, Maker, Making, Step, blocks_of
+from reliefseg.depth.source import WEIGHTS, Block, Maker, Making, Step, blocks_of
 from reliefseg.depth.store import PlaneStore
 from reliefseg.errors import InputError
 from reliefseg.raster import Scene, Window
@@ -55,7 +55,7 @@ class TransformersSource:
     @property
     def tags(self) -> Mapping[str, str]:
         """The model's name and the hash of its weights."""
-        return {"depth_model": self.model, "depth_weights_sha256": self.weights}
+        return {"depth_model": self.model, WEIGHTS: self.weights}
 
     def files(self, scene: Scene) -> list[Path]:
         """The image alone."""

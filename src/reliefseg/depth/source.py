@@ -14,6 +14,9 @@ from reliefseg.raster import Scene, Window
 BLOCK = 1024
 """Side of the part of a scene that is read or written at once; a multiple of the blocks of the rasters we write."""
 
+WEIGHTS = "depth_weights_sha256"
+"""Tag of what a depth network's weights hash to."""
+
 Step = Callable[[], None]
 """Called once for each step of the work."""
 

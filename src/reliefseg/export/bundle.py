@@ -19,8 +19,8 @@ from reliefseg.raster import ClassSpec, ClassTable, explain
 from reliefseg.raster.files import whole_folder
 from reliefseg.tiles import Normalisation
 
-FORMAT = 2
-"""1 knew no temperature: it is 1 there."""
+FORMAT = 3
+"""1 knew no temperature: it is 1 there. 2 did not know which depth network it was."""
 
 
 class BundleClass(BaseModel):
@@ -39,6 +39,7 @@ class ModelSpec(BaseModel):
     `working_scale` is network pixels per scene pixel at `reference_gsd` (metres a pixel; None: unknown, then every
     scene is taken at `working_scale`). `window` is the side of the windows it was validated with, `margin` the
     outermost pixels thrown away, both in network pixels. `mean` and `std`: image bands in file units, then depth.
+    `depth_weights` is the hash of the depth network it learnt with; None: none, or not known.
     `temperature` softens (above 1) or sharpens the blended probabilities; 1 leaves them as the network has them.
     """
 
@@ -57,6 +58,7 @@ class ModelSpec(BaseModel):
     window: int
     margin: int
     depth: DepthSettings
+    depth_weights: str | None = None
     temperature: PositiveFloat = 1.0
 
     @property

@@ -89,11 +89,6 @@ class Plan:
         sides = _side(self.rows, self.row_step), _side(self.cols, self.col_step)
         return self.down.groups(sides[0]), self.across.groups(sides[1])
 
-    @property
-    def window_count(self) -> int:
-        """Windows of the whole scene."""
-        return len(self.down.kept) * len(self.across.kept)
-
     def windows(self, piece: Piece) -> Iterator[tuple[int, int]]:
         """The piece's windows, row by row, as their numbers downwards and across."""
         return ((i, j) for i in range(*piece.rows) for j in range(*piece.cols))

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import shutil
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,13 +16,15 @@ from reliefseg.errors import InputError
 from reliefseg.inference.plan import Piece, Plan
 from reliefseg.inference.store import FolderStore
 from reliefseg.raster import Scene, probe_folder, write_json
-from reliefseg.raster.files import locked, read_json
-from reliefseg.raster.fingerprints import glimpse
+from reliefseg.raster.files import locked, read_json, shared
+from reliefseg.raster.fingerprints import files_of, glimpse
 from reliefseg.raster.opening import gdal_name, is_data, is_remote, opened
 
 FORMAT = 1
 """Counted up when equal recipes would no longer mean equal pieces."""
 PLAN = "plan.json"
+USED = ".used"
+"""Held by every process that computes pieces or writes results."""
 
 
 class Recipe(NamedTuple):
@@ -113,15 +115,28 @@ class WorkFolder:
                 changed += [name for name, value in self.recipe._asdict().items() if told.get(name) != value]
         return list(dict.fromkeys(changed))
 
+    def used(self) -> AbstractContextManager[None]:
+        """Keeps the work from being removed by other processes while this one is at it."""
+        probe_folder(self.folder)
+        return shared(self.folder / USED)
+
     def forget_others(self) -> None:
-        """Removes what was made by other recipes."""
+        """Removes what was made by other recipes; an InputError where another process is still making it."""
+        in_use = InputError(
+            f"scene {self.scene}: another process is predicting it into {self.out} with another model, source or "
+            "options; wait for it, or choose another folder with -o"
+        )
         for other in self.root.iterdir() if self.root.exists() else ():
             if other != self.folder:
-                shutil.rmtree(other, ignore_errors=True)
+                _remove_unused(other, in_use)
 
     def remove(self) -> None:
-        """Removes all work on this scene: it is done."""
-        shutil.rmtree(self.root, ignore_errors=True)
+        """Removes all work on this scene, for it is done, but not what another process is at."""
+        for folder in self.root.iterdir() if self.root.exists() else ():
+            with suppress(InputError):
+                _remove_unused(folder, InputError(f"{folder}: in use"))
+        with suppress(OSError):  # not empty
+            self.root.rmdir()
 
     def missing(self, plan: Plan) -> list[Piece]:
         """The pieces still to do."""
@@ -139,6 +154,11 @@ class WorkFolder:
             )
 
 
+def _remove_unused(folder: Path, in_use: InputError) -> None:
+    with suppress(FileNotFoundError), locked(folder / USED, in_use):  # another process was faster
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def source_hash(scene: Scene, depth: Path | None) -> str:
     """Changes with the scene's files: their headers, sizes and times of change, and what depth was made from."""
     facts: list[Any] = [scene.bands]
@@ -147,8 +167,8 @@ def source_hash(scene: Scene, depth: Path | None) -> str:
             crs = None if dataset.crs is None else dataset.crs.to_wkt()
             facts += [dataset.shape, list(dataset.transform), crs, dataset.dtypes, repr(dataset.nodatavals)]
             facts += [dataset.tags().get("depth_key"), *([glimpse(dataset)] if is_remote(path) else [])]
-            files = [] if path == depth else sorted(file for file in dataset.files if is_data(file))
-        facts += [_stamp(Path(file)) for file in files]
+        files = [] if path == depth else files_of(path)
+        facts += [_stamp(file) for file in files if is_data(file.name)]
     return hashlib.sha256(json.dumps(facts, default=str).encode()).hexdigest()
 
 

@@ -112,10 +112,12 @@ def _of(environment: ClusterEnvironment, here: int) -> Processes:
 
 
 def is_first_process() -> bool:
-    """Whether this process may speak: the only one, or the first of those that torchrun or SLURM started."""
+    """Whether this process may speak: the only one, or the first of those that torchrun, SLURM or each node started."""
     if TorchElasticEnvironment.detect():
         return os.environ.get("RANK", "0") == "0"
-    return int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) == 1 or os.environ.get("SLURM_PROCID", "0") == "0"
+    if int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1:
+        return os.environ.get("SLURM_PROCID", "0") == "0"
+    return LightningEnvironment().node_rank() == 0
 
 
 def agreed(fabric: Fabric, decide: Callable[[], Answer]) -> Answer:

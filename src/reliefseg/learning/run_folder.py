@@ -81,8 +81,8 @@ class RunLog:
     def cut_back(self, phase: str, step: int) -> None:
         """Forgets what `phase` logged after `step`, in log and curves: it will happen again."""
         kept = [x for x in self.lines() if x["phase"] != phase or x.get("step", 0) <= step]
+        self._write_anew(kept)  # fails where the disk is full: then the old file is still open
         self._file.close()
-        self._write_anew(kept)
         self._file = self.path.open("ab", buffering=0)
         self._curves.forget()
         with unless_full():

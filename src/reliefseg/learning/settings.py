@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from reliefseg.learning.losses import LossKind
+
+Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
 class OptimiserSettings(BaseModel):
@@ -17,13 +19,13 @@ class OptimiserSettings(BaseModel):
     name: Literal["adam", "adamw", "sgd"] = "adamw"
     lr: float = Field(1e-3, gt=0)
     """Highest learning rate."""
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[Decay, Decay] = (0.9, 0.999)
     """Adam's decay of first and second moments."""
     momentum: float = Field(0.9, ge=0, lt=1)
     """For `sgd`."""
     weight_decay: float = Field(0.0, ge=0)
     schedule: Literal["cosine", "constant", "halving"] = "cosine"
-    """`cosine` falls to 0; `halving` halves the rate at each of `halvings` equal parts of the phase."""
+    """`cosine` falls to 0; `halving` halves the rate after each of `halvings` + 1 equal parts but the last."""
     warmup: float = Field(0.02, ge=0, lt=1)
     """Share of the steps over which the rate rises linearly (`cosine` only)."""
     halvings: int = Field(1, ge=1)

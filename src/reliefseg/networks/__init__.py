@@ -2,7 +2,7 @@
 
 from reliefseg.networks.folding import folded
 from reliefseg.networks.generators import Generator, build_generator, recompute_stages
-from reliefseg.networks.official import load_official, official_names, to_official
+from reliefseg.networks.official import load_official, official_names
 from reliefseg.networks.packed import PackedU2Net, load_relief
 from reliefseg.networks.patchgan import PatchDiscriminator
 from reliefseg.networks.recomputing import without_moments
@@ -30,6 +30,5 @@ __all__ = [
     "official_names",
     "recompute_stages",
     "shares_of_classes",
-    "to_official",
     "without_moments",
 ]

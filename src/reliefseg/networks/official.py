@@ -47,12 +47,6 @@ def _block_names(block: torch.nn.Module, theirs: str, ours: str) -> dict[str, st
     }
 
 
-def to_official(net: U2Net) -> dict[str, Tensor]:
-    """The network's state under official names."""
-    state = net.state_dict()
-    return {theirs: state[ours] for theirs, ours in official_names(net).items()}
-
-
 def load_official(net: U2Net, state: Mapping[str, Tensor]) -> list[str]:
     """Loads weights under official names into `net`; returns the names that were dropped.
 

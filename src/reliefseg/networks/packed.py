@@ -19,7 +19,8 @@ RELIEF = (
     Stage(3, 32, 96, True), Stage(3, 32, 96, True),
     Stage(3, 32, 96, True), Stage(3, 32, 64), Stage(4, 24, 48), Stage(5, 16, 32), Stage(6, 16, 32),
 )  # fmt: skip
-"""The small U²-Net with narrower fine stages and wider coarse ones: as many weights, less than half the work."""
+"""The small U²-Net with narrower fine stages and wider coarse ones: 1.8 million weights to 1.1, and on squares of
+pixels an eighth of the work."""
 
 
 class PackedU2Net(nn.Module):

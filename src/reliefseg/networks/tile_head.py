@@ -12,9 +12,10 @@ from reliefseg.networks.u2net import ConvBlock, pooled
 class TileHead(nn.Module):
     """Twice max-pool (rounding up), convolution, batch norm, ReLU; an average to 2 × 2; then linear.
 
-    It sees the encoder's deepest map: `channels` channels, a 32nd of the tile's size. At 256 px the average changes
-    nothing. Tiles of 64 px and less come down to 1 × 1 before it; training on a batch of one is refused there by
-    batch norm (ValueError), which needs more than one value a channel.
+    It sees the encoder's deepest map: `channels` channels, a 32nd of the tile's size (a 64th in u2net-relief, a 16th in
+    plain U-Nets). On maps of 8 × 8 (tiles of 256 px) the average changes nothing. Maps of 4 × 4 and less (128 px; in
+    u2net-relief 256 px) come down to 1 × 1 before it; training on a batch of one is refused there by batch norm
+    (ValueError), which needs more than one value a channel.
     """
 
     def __init__(self, channels: int, classes: int, width: int | None = None):

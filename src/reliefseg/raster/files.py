@@ -122,14 +122,28 @@ def probe_folder(folder: Path) -> None:
 @contextmanager
 def locked(file: Path, otherwise: InputError | None = None) -> Iterator[None]:
     """Holds a file for this process. While another holds it: waits, or raises `otherwise` at once."""
-    handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
+    with _handle(file) as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | (fcntl.LOCK_NB if otherwise else 0))
         except BlockingIOError:
             assert otherwise is not None
             raise otherwise from None
         yield
+
+
+@contextmanager
+def shared(file: Path) -> Iterator[None]:
+    """Holds a file together with others; `locked` does not get it meanwhile."""
+    with _handle(file) as handle:
+        fcntl.flock(handle, fcntl.LOCK_SH)
+        yield
+
+
+@contextmanager
+def _handle(file: Path) -> Iterator[int]:
+    handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        yield handle
     finally:
         os.close(handle)
 

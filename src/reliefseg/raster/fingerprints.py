@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
@@ -43,12 +44,27 @@ def glimpse(dataset: DatasetReader) -> str:
     return hashlib.sha256(pixels.tobytes()).hexdigest()
 
 
+def files_of(path: Path) -> list[Path]:
+    """All files that a raster is made of, in order; also those of a VRT inside a VRT, which GDAL does not list."""
+    with opened(path) as dataset:
+        parts = _parts(dataset)
+    return [*parts, *(file for part in parts if _is_inner_vrt(part, path) for file in files_of(part))]
+
+
+def _parts(dataset: DatasetReader) -> list[Path]:
+    return sorted(Path(part) for part in dataset.files)
+
+
+def _is_inner_vrt(part: Path, path: Path) -> bool:
+    return part.suffix.lower() == ".vrt" and part.resolve() != path.resolve()
+
+
 def _facts(path: Path) -> Iterator[object]:
     if is_polygons(path):
         yield from _vector_facts(path)
         return
     with opened(path) as dataset:
-        parts = [Path(part) for part in dataset.files]
+        parts = _parts(dataset)
         crs = None if dataset.crs is None else dataset.crs.to_wkt()
         yield [dataset.height, dataset.width, list(dataset.transform), crs, list(dataset.dtypes)]
         yield [repr(dataset.nodatavals), repr(dataset.scales), repr(dataset.offsets)]
@@ -56,17 +72,18 @@ def _facts(path: Path) -> Iterator[object]:
         if is_remote(path):
             yield glimpse(dataset)
             return
-    for part in sorted(parts):
+    for part in parts:
         if part.resolve() == path.resolve() or _matters(part):
             yield hash_file(part)
-        if part.suffix.lower() == ".vrt" and part.resolve() != path.resolve():
+        if _is_inner_vrt(part, path):
             yield from _facts(part)
 
 
 def _vector_facts(path: Path) -> Iterator[str]:
     """A shapefile is three files and more."""
-    parts = [path.with_suffix(end) for end in (".dbf", ".prj")] if path.suffix.lower() == ".shp" else []
-    yield from (hash_file(part) for part in (path, *parts) if part.exists())
+    beside = path.parent.glob(f"{glob.escape(path.stem)}.*") if path.suffix.lower() == ".shp" else ()
+    parts = {part.suffix.lower(): part for part in sorted(beside)}
+    yield from (hash_file(part) for part in (path, parts.get(".dbf"), parts.get(".prj")) if part and part.exists())
 
 
 def _matters(part: Path) -> bool:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import shapely
 from rasterio.crs import CRS
 from rasterio.warp import transform as transform_points
 
-from reliefseg.raster.grid import Grid
+from reliefseg.raster.grid import Grid, converts
 from reliefseg.raster.scene import Scene
 
 
@@ -39,16 +39,30 @@ def overlaps_across_splits(scenes: Mapping[str, Scene], splits: Mapping[str, tup
     georeferencing lie nowhere.
     """
     placed = [(split, n) for split, names in splits.items() for n in names if is_placed(scenes[n].grid)]
-    if len(placed) < 2:
-        return []
-    common = next((scenes[n].grid.crs for _, n in placed if scenes[n].grid.crs is not None), None)
-    outlines = [footprint(scenes[n].grid, common) for _, n in placed]
-    pairs = shapely.STRtree(outlines).query(outlines, predicate="intersects").T
     return [
-        _offence(placed[a], placed[b], outlines[a], outlines[b])
-        for a, b in pairs.tolist()
-        if a < b and placed[a][0] != placed[b][0] and outlines[a].intersection(outlines[b]).area > 0
+        _offence(placed[a], placed[b], share)
+        for (a, b), share in shared_ground([scenes[n].grid for _, n in placed]).items()
+        if placed[a][0] != placed[b][0]
     ]
+
+
+def shared_ground(grids: Sequence[Grid]) -> dict[tuple[int, int], float]:
+    """Pairs of grids, as their places in the list, that show the same ground, with its share of the smaller one.
+
+    Grids whose CRS cannot be converted into each other are not compared.
+    """
+    pairs: dict[tuple[int, int], float] = {}
+    left = list(range(len(grids)))
+    while left:
+        common = next((grids[n].crs for n in left if grids[n].crs is not None), None)
+        comparable = [n for n in left if converts(grids[n].crs, common)]
+        outlines = [footprint(grids[n], common) for n in comparable]
+        for a, b in shapely.STRtree(outlines).query(outlines, predicate="intersects").T.tolist():
+            area = outlines[a].intersection(outlines[b]).area if a < b else 0
+            if area > 0:
+                pairs[comparable[a], comparable[b]] = area / min(outlines[a].area, outlines[b].area)
+        left = [n for n in left if n not in set(comparable)]
+    return pairs
 
 
 def is_placed(grid: Grid) -> bool:
@@ -56,8 +70,7 @@ def is_placed(grid: Grid) -> bool:
     return grid.crs is not None or (grid.transform.c, grid.transform.f) != (0, 0)
 
 
-def _offence(one: tuple[str, str], other: tuple[str, str], outline: shapely.Polygon, another: shapely.Polygon) -> str:
-    share = outline.intersection(another).area / min(outline.area, another.area)
+def _offence(one: tuple[str, str], other: tuple[str, str], share: float) -> str:
     return (
         f"scenes {one[1]} ({one[0]}) and {other[1]} ({other[0]}) show the same ground ({share:.1%} of the smaller "
         "one); put both into one split, or cut one of them"

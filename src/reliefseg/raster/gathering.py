@@ -12,7 +12,7 @@ from reliefseg.errors import InputError
 from reliefseg.raster.contents import TileTable, looks_like_labels, read_tile_table
 from reliefseg.raster.names import Named, pair_files, read_name, settle_roles
 from reliefseg.raster.opening import Header, read_header
-from reliefseg.raster.patterns import PLACEHOLDER
+from reliefseg.raster.patterns import PLACEHOLDER, not_utf8, readable
 
 RASTER_SUFFIXES = (".tif", ".tiff", ".vrt", ".png", ".jpg", ".jpeg", ".jp2")
 POLYGON_SUFFIXES = (".gpkg", ".geojson", ".shp")
@@ -70,14 +70,12 @@ def walk(root: Path) -> Iterator[PurePosixPath]:
 
 
 def _unusable_name(root: Path, path: PurePosixPath) -> str | None:
-    shown = os.fsencode(str(path)).decode("utf-8", "replace")
+    shown = readable(path)
     if not (root / path).is_file():
         return f"{shown}: is left out, for it is no file (a link that leads nowhere?)"
     if PLACEHOLDER in str(path):
         return f"{shown}: is left out, for its name contains {PLACEHOLDER}; rename it"
-    if shown != str(path):
-        return f"{shown}: is left out, for its name is not UTF-8; rename it"
-    return None
+    return not_utf8(path)
 
 
 def pair_up(found: Findings) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from affine import Affine
+from rasterio._err import CPLE_BaseError, CPLE_NotSupportedError
 from rasterio.crs import CRS
+from rasterio.warp import transform as transform_points
 from rasterio.windows import Window as RasterioWindow
 
 from reliefseg.raster.ellipsoid import ground_gsd, gsd_in_degrees, plane_gsd
@@ -115,10 +118,29 @@ def horizontal(crs: CRS) -> CRS:
     text = crs.to_wkt()
     if not text.startswith(("COMPD_CS[", "COMPOUNDCRS[")):
         return crs
-    start = end = text.index(",") + 1
-    while text.count("[", start, end) == 0 or text.count("[", start, end) > text.count("]", start, end):
-        end = text.index("]", end) + 1
+    bare = re.sub(r'"[^"]*"', lambda name: "_" * len(name[0]), text)  # names may hold commas and brackets
+    start = end = bare.index(",") + 1
+    while bare.count("[", start, end) == 0 or bare.count("[", start, end) > bare.count("]", start, end):
+        end = bare.index("]", end) + 1
     return CRS.from_wkt(text[start:end])
+
+
+def converts(source: CRS | None, target: CRS | None) -> bool:
+    """Whether places in one CRS can be told in another; a site's own and another planet's cannot. None is any CRS."""
+    if source is None or target is None or source == target:
+        return True
+    try:
+        transform_points(source, target, [0], [0])
+    except CPLE_NotSupportedError:
+        return False
+    except CPLE_BaseError:  # there is a way, but not for this point
+        return True
+    return True
+
+
+def is_local(crs: CRS) -> bool:
+    """Whether a CRS is a site's own: it says nothing of where on earth the site is."""
+    return crs.to_wkt().startswith(("LOCAL_CS[", "ENGCRS[", "ENGINEERINGCRS["))
 
 
 def coincide(one: Grid, other: Grid) -> bool:

@@ -11,7 +11,7 @@ from jaxtyping import Float, Float32
 from scipy import ndimage
 
 from reliefseg.raster.grid import Grid, Window
-from reliefseg.raster.opening import measured, opened
+from reliefseg.raster.opening import is_remote, measured, opened
 
 HeightsAre = Literal["dsm", "ndsm"]
 
@@ -38,7 +38,8 @@ def above_ground(
     if ground is not None:
         return surface - read_metres(ground, window)
     reach = TERRAIN_REACH_M / grid.gsd if grid.gsd else min(grid.height, grid.width) / 4
-    terrain = terrain_of(heights, heights.stat().st_mtime_ns, grid.height, grid.width, reach)
+    changed_ns = 0 if is_remote(heights) else heights.stat().st_mtime_ns
+    terrain = terrain_of(heights, changed_ns, grid.height, grid.width, reach)
     return surface - _enlarged(terrain, grid, window)
 
 
@@ -59,7 +60,8 @@ def terrain_of(path: Path, changed_ns: int, height: int, width: int, reach: floa
     The lowest point of each cell, freed of single pits and of the scene's general slope, is opened with a
     window of `reach` pixels, which removes what is narrower than it, and smoothed. An estimate: hilltops
     narrower than `reach` count as things that stand, blocks wider than it as ground. All nan where nothing
-    was measured. `changed_ns`, the file's time of change, keeps an older file's terrain from being taken.
+    was measured. `changed_ns`, the file's time of change (0 of a remote file), keeps an older file's terrain from
+    being taken.
     """
     step = max(1, -(-max(height, width) // TERRAIN_CELLS))
     return estimate_terrain(_lowest(path, height, width, step), reach / step)

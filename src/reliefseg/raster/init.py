@@ -93,21 +93,22 @@ def _with_tile_table(found: Findings, labelling: Labelling | None) -> Labelling:
 
 
 def _polygon_labelling(found: Findings, paths: list[PurePosixPath]) -> Labelling | None:
+    reason = "no column of its polygons names classes"
     try:
         labelling = by_polygons([found.root / p for p in paths])
+        if labelling is not None and found.shared is not None:
+            path = found.root / found.shared
+            found.labelled = {i for i, header in found.headers.items() if covers(path, header.grid, labelling)}
     except InputError as error:
         found.left_out += error.offences
-        labelling = None
+        labelling, reason = None, "the classes cannot be read off the polygons"
     if labelling is None or labelling.class_column is None:
-        found.left_out += [f"{p}: is left out, for no column of its polygons names classes" for p in paths]
+        found.left_out += [f"{p}: is left out, for {reason}" for p in paths]
         found.shared, found.labelled = None, set()
         for files in found.pairs.values():
             files.pop("labels", None)
         return None
     found.settings["class_column"] = labelling.class_column
-    if found.shared is not None:
-        path = found.root / found.shared
-        found.labelled = {i for i, header in found.headers.items() if covers(path, header.grid, labelling)}
     return labelling
 
 

@@ -16,7 +16,7 @@ from reliefseg.raster.grid import Grid, Window, coincide
 from reliefseg.raster.heights import read_metres
 from reliefseg.raster.labels import Reading, label_fault, read_label_raster
 from reliefseg.raster.opening import measured, opened, read_header
-from reliefseg.raster.polygons import burn_polygons, is_polygons, polygon_fault
+from reliefseg.raster.polygons import burn_polygons, is_polygons, polygon_fault, unknown_values
 from reliefseg.raster.scene import Scene, image_indexes
 
 STRIP_PIXELS = 2**22
@@ -148,13 +148,9 @@ def _read_labels(scene: Scene, strip: Window) -> Reading:
     if not is_polygons(scene.labels):
         return read_label_raster(scene.labels, strip, scene.classes)
     column, background = scene.files.class_column or "", scene.files.unlabelled_is
-    burnt = burn_polygons(scene.labels, scene.grid, strip, scene.classes, column, background)
-    if strip == scene.grid.window:
-        return burnt
-    if strip.row > 0:
-        return Reading(burnt.labels, Counter())
-    whole = burn_polygons(scene.labels, scene.grid, scene.grid.window, scene.classes, column, background)
-    return Reading(burnt.labels, whole.unknown)
+    labels = burn_polygons(scene.labels, scene.grid, strip, scene.classes, column, background).labels
+    unknown = Counter() if strip.row else unknown_values(scene.labels, scene.grid, scene.classes, column)
+    return Reading(labels, unknown)
 
 
 def _unknown_message(scene: Scene, unknown: Counter[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,9 +14,9 @@ from reliefseg.raster.classes import ClassSpec, ClassTable, palette_color
 from reliefseg.raster.contents import PolygonTable, read_polygon_table
 from reliefseg.raster.grid import Grid
 from reliefseg.raster.inspection import strips
-from reliefseg.raster.labels import list_counts, list_label_values
+from reliefseg.raster.labels import kind_fault, list_counts, list_label_values
 from reliefseg.raster.opening import read_header
-from reliefseg.raster.polygons import burn_polygons
+from reliefseg.raster.polygons import burn_polygons, polygon_fault
 from reliefseg.raster.proposal import ClassRow
 
 MOST_COLORS = 64
@@ -54,25 +54,31 @@ def by_csv(columns: Sequence[str]) -> Labelling:
 def by_rasters(paths: Sequence[Path], tick: Callable[[int, int], None] | None = None) -> Labelling:
     """Every colour or id of label rasters, ids in order, colours by frequency; unreadable files are passed over.
 
-    `check` tells of those. Where some hold colours and some ids, the commoner kind is taken.
+    `check` tells of those. Rasters that can be no labels are passed over with a word. Where some hold colours and some
+    ids, the commoner kind is taken.
     """
     found: dict[Path, tuple[str, Counter[str]]] = {}
+    passed = []
     for done, path in enumerate(paths, 1):
         with suppress(InputError):  # told by survey_dataset or check
-            found[path] = list_label_values(path, strips(read_header(path).grid))
+            header = read_header(path)
+            if fault := kind_fault(header):
+                passed.append(f"labels {path.name} are passed over: the file {fault}")
+            else:
+                found[path] = list_label_values(path, strips(header.grid))
         if tick is not None:
             tick(done, len(paths))
     kinds = Counter(kind for kind, _ in found.values())
-    if not kinds:
-        return nothing_labelled()
-    kind = kinds.most_common(1)[0][0]
+    kind = kinds.most_common(1)[0][0] if kinds else ""
     counts = sum((c for k, c in found.values() if k == kind), Counter[str]())
     if not counts:
-        return nothing_labelled()
+        nothing = nothing_labelled()
+        return replace(nothing, unknown=(*nothing.unknown, *passed))
     kept, unknown = _main_values(counts, kind)
     odd = [path.name for path, (k, _) in found.items() if k != kind]
     unknown += [f"labels of two kinds: most hold {kind}, but not {', '.join(odd[:5])}"] if odd else []
-    return Labelling(_rows(kept, counts.total(), kind), "px", (*_jpeg_lines(paths), *unknown, *_value_lines(kept)))
+    lines = (*_jpeg_lines(paths), *passed, *unknown, *_value_lines(kept))
+    return Labelling(_rows(kept, counts.total(), kind), "px", lines)
 
 
 def by_polygons(paths: Sequence[Path]) -> Labelling | None:
@@ -92,7 +98,9 @@ def by_polygons(paths: Sequence[Path]) -> Labelling | None:
 
 
 def covers(path: Path, grid: Grid, labelling: Labelling) -> bool:
-    """Whether polygons of these classes lie on a grid, seen coarsely."""
+    """Whether polygons of these classes lie on a grid, seen coarsely; False where they can be no labels of it."""
+    if polygon_fault(path, grid, labelling.class_column) is not None:
+        return False  # told by survey_dataset
     rows, cols = min(grid.height, COARSE), min(grid.width, COARSE)
     transform = grid.transform @ grid.transform.scale(grid.width / cols, grid.height / rows)
     coarse = Grid(rows, cols, transform, grid.crs)

@@ -41,17 +41,25 @@ class _Codes(NamedTuple):
     measured: Bool[np.ndarray, "height width"]
 
 
-def label_fault(header: Header, classes: ClassTable) -> str | None:
-    """What keeps a raster of this kind from being labels of these classes; None where nothing does."""
+def kind_fault(header: Header) -> str | None:
+    """What keeps a raster of this kind from being labels of any classes; None where nothing does."""
     if header.dtype.kind not in "uib":
         return f"holds {header.dtype} values; expected whole numbers (class ids) or 8-bit colours"
     bands = header.band_count - header.alpha_count
     if bands == 3 and header.dtype != np.uint8:
         return f"holds colours of {header.dtype}; expected 8 bits a band (gdal_translate -ot Byte)"
-    if bands == 3 and not classes.colors_stated:
-        return 'holds colours, but the classes have ids only; add color = "#RRGGBB" to each [[classes]]'
     if bands not in (1, 3):
         return f"has {bands} bands; expected one (ids or a palette) or three (red, green, blue)"
+    return None
+
+
+def label_fault(header: Header, classes: ClassTable) -> str | None:
+    """What keeps a raster of this kind from being labels of these classes; None where nothing does."""
+    if fault := kind_fault(header):
+        return fault
+    bands = header.band_count - header.alpha_count
+    if bands == 3 and not classes.colors_stated:
+        return 'holds colours, but the classes have ids only; add color = "#RRGGBB" to each [[classes]]'
     if classes.ids is None and not header.has_palette and bands == 1 and header.dtype != np.uint8:
         return f"has one band of {header.dtype}, but the classes have colours only; add an id to each"
     return None
@@ -119,7 +127,7 @@ def _read_colors(dataset: DatasetReader, window: Window) -> _Codes:
     known = measured(dataset, window, bands, data)
     if has_palette(dataset):
         colors = read_palette(dataset)
-        return _Codes(pack(np.moveaxis(colors[:, :3], -1, 0))[data[0]], known & (colors[:, 3] > 0)[data[0]])
+        return _Codes(pack(np.moveaxis(colors[:, :3], -1, 0))[data[0]], known)
     return _Codes(pack(data if len(bands) == 3 else np.repeat(data[:1] * _grey_step(dataset), 3, axis=0)), known)
 
 

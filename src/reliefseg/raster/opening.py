@@ -105,8 +105,9 @@ def read_header(path: Path, stated_gsd: float | None = None) -> Header:
 
 
 def has_palette(dataset: DatasetReader) -> bool:
-    """Whether the pixels are numbers of colours in a table."""
-    return dataset.count == 1 and dataset.colorinterp[0] is ColorInterp.palette
+    """Whether the pixels are numbers of colours in a table; alpha bands may follow (gdalwarp -dstalpha)."""
+    first, *others = dataset.colorinterp
+    return first is ColorInterp.palette and all(c is ColorInterp.alpha for c in others)
 
 
 def read_palette(dataset: DatasetReader) -> UInt8[np.ndarray, "entries 4"]:
@@ -138,7 +139,7 @@ def measured(
 
     Unsigned integers: a pixel is nodata where all bands are (0 in one band of a shadow is a measurement).
     Other types: where any band is nodata or not finite. Masks inside or beside the file count; alpha counts
-    from 1.
+    from 1, that of a palette's colours too.
     """
     absent = [_is_nodata(band, dataset.nodatavals[i - 1]) for band, i in zip(data, indexes, strict=True)]
     combine = np.logical_and if data.dtype.kind in "ub" else np.logical_or
@@ -149,6 +150,8 @@ def measured(
     flags = dataset.mask_flag_enums[indexes[0] - 1]
     if MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags:
         valid &= dataset.read_masks(indexes[0], window=window.to_rasterio()) > 0
+    if transparent := _transparent(dataset):
+        valid &= ~np.isin(data[0], transparent)
     return valid
 
 
@@ -156,7 +159,14 @@ def never_absent(dataset: DatasetReader, indexes: tuple[int, ...]) -> bool:
     """Whether the header alone says that every pixel was measured, so that none need be read to know."""
     plain = all(dataset.mask_flag_enums[i - 1] == [MaskFlags.all_valid] for i in indexes)
     no_alpha = all(c is not ColorInterp.alpha for i, c in enumerate(dataset.colorinterp, 1) if i not in indexes)
-    return plain and no_alpha and all(np.dtype(d).kind in "uib" for d in dataset.dtypes)
+    return plain and no_alpha and not _transparent(dataset) and all(np.dtype(d).kind in "uib" for d in dataset.dtypes)
+
+
+def _transparent(dataset: DatasetReader) -> list[int]:
+    """The numbers of a palette's transparent colours."""
+    if not has_palette(dataset):
+        return []
+    return [number for number, color in dataset.colormap(1).items() if color[3] == 0]
 
 
 def _is_nodata(band: Shaped[np.ndarray, "height width"], nodata: float | None) -> Bool[np.ndarray, "height width"]:

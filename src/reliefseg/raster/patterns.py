@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from reliefseg.raster.dataset_file import FilesEntry, SceneEntry
@@ -38,21 +39,34 @@ def match_pattern(root: Path, pattern: str) -> dict[str, Path]:
     return {match["scene"]: path for match, path in found if match and path.is_file()}
 
 
+def readable(path: PurePath) -> str:
+    """A path as it can be shown, also where it is not UTF-8."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
+def not_utf8(path: PurePath) -> str | None:
+    """The fault of a file whose name cannot be written down; None where it can."""
+    shown = readable(path)
+    return None if shown == str(path) else f"{shown}: is left out, for its name is not UTF-8; rename it"
+
+
 def find_files(root: Path, files: FilesEntry, scenes: dict[str, SceneEntry]) -> FoundFiles:
     """Every scene of a data set with its files, sorted by name.
 
     A scene is what fits `images` or has a table of its own. Labels, heights and ground of a pattern are
     optional (not every scene has them); files stated under `[scenes.NAME]` must exist. Companions whose scene
-    has no image are faults: a lost image would otherwise go unnoticed.
+    has no image are faults: a lost image would otherwise go unnoticed. Names that are not UTF-8 are, too.
     """
-    images = match_pattern(root, files.images) | {
+    matches = {role: match_pattern(root, getattr(files, role) or "") for role in ("images", *COMPANIONS)}
+    strange = dict.fromkeys(fault for found in matches.values() for p in found.values() if (fault := not_utf8(p)))
+    companions = {role: {n: p for n, p in found.items() if not not_utf8(p)} for role, found in matches.items()}
+    images = companions.pop("images") | {
         name: _stated_or_pattern(root, name, "images", entry, files) for name, entry in scenes.items()
     }
-    companions = {role: match_pattern(root, getattr(files, role) or "") for role in COMPANIONS}
     images = _without_companions(images, companions, set(scenes))
     images = _without_claimed(images, set(scenes))
     found = {name: _files_of(root, name, path, files, scenes.get(name)) for name, path in images.items()}
-    faults = _missing(found, scenes) + _orphans(images, companions, files)
+    faults = [*strange, *_missing(found, scenes), *_orphans(images, companions, files)]
     if not images:
         faults.append(f"[files] images: no file fits {files.images!r} in {root}")
     return FoundFiles(dict(sorted(found.items())), faults)

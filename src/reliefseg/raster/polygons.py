@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from math import ceil, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,14 @@ from rasterio.warp import transform as transform_points
 
 from reliefseg.errors import InputError
 from reliefseg.raster.classes import IGNORE_INDEX, ClassTable
-from reliefseg.raster.grid import Grid, Window
+from reliefseg.raster.grid import Grid, Window, converts, is_local
 from reliefseg.raster.labels import Reading
 
 POLYGON_SUFFIXES = (".gpkg", ".geojson", ".json", ".shp")
+BENT = 0.1
+"""By so many pixels at most a polygon's edge may miss where its straight line lies in another CRS."""
+Box = tuple[float, float, float, float]
+"""Least x, least y, greatest x, greatest y."""
 
 
 def is_polygons(path: Path) -> bool:
@@ -36,11 +41,16 @@ def polygon_fault(path: Path, grid: Grid, class_column: str | None) -> str | Non
     info = _info(path, class_column)
     if class_column not in info["fields"]:
         return f"has no column {class_column!r}; there are {', '.join(info['fields']) or 'none'}"
-    if grid.crs is not None and info["crs"] is None:
+    if grid.crs is not None and info["crs"] is None and not is_local(grid.crs):
         return f"has no CRS, but the image has ({grid.crs.to_string()}); assign one (.prj or ogr2ogr -a_srs)"
     crs = _crs(info["crs"])
     if grid.crs is None and crs is not None and crs.is_projected:
         return f"lies in {crs.to_string()}, but the image is not georeferenced; georeference the image"
+    if crs is not None and grid.crs is not None and not converts(crs, grid.crs):
+        return (
+            f"lies in {crs.to_string()}, which cannot be converted into the image's CRS ({grid.crs.to_string()}); "
+            "assign both the CRS they are in (gdal_edit -a_srs, ogr2ogr -a_srs)"
+        )
     return None
 
 
@@ -58,9 +68,18 @@ def burn_polygons(
     shapes, values = _read(path, grid, window, class_column)
     background = IGNORE_INDEX if unlabelled_is is None else classes.names.index(unlabelled_is)
     known = _known(classes)
-    unknown = Counter(v for v in values if v not in known)
     burn = [(shape, known[v]) for shape, v in zip(shapes, values, strict=True) if v in known]
-    return Reading(_rasterize(burn, grid.at(window), background), unknown)
+    return Reading(_rasterize(burn, grid.at(window), background), _unknown(values, classes))
+
+
+def unknown_values(path: Path, grid: Grid, classes: ClassTable, class_column: str) -> Counter[str]:
+    """The `unknown` of `burn_polygons` for all of a grid, without burning them."""
+    return _unknown(_read(path, grid, grid.window, class_column)[1], classes)
+
+
+def _unknown(values: list[str], classes: ClassTable) -> Counter[str]:
+    known = _known(classes)
+    return Counter(v for v in values if v not in known)
 
 
 def _rasterize(burn: list[tuple[Any, int]], grid: Grid, background: int) -> UInt8[np.ndarray, "height width"]:
@@ -91,7 +110,7 @@ def _read(path: Path, grid: Grid, window: Window, column: str) -> tuple[list[Any
     _refuse_others(path, shapes)
     shapes = shapely.make_valid(shapes)
     if grid.crs is not None:
-        shapes = _to_crs(shapes, _crs(info["crs"]), grid.crs)
+        shapes = _to_crs(shapes, _crs(info["crs"]), grid)
     elif grid.transform.is_identity and len(shapes) and shapely.total_bounds(shapes)[[1, 3]].sum() < 0:
         shapes = shapely.transform(shapes, lambda xy: xy * [1, -1])
     shapes, kept = _polygons_of(shapes)
@@ -128,7 +147,14 @@ def _info(path: Path, column: str) -> dict[str, Any]:
         infos = [pyogrio.read_info(path, layer=name) for name in names]
     except pyogrio.errors.DataSourceError as error:
         raise InputError(f"{path}: cannot be read ({error}); is it damaged or of another format?") from error
-    fitting = [info for info in infos if column in info["fields"]] or infos
+    fitting = [info for info in infos if column in info["fields"]]
+    if len(fitting) > 1:
+        layers = ", ".join(info["layer_name"] for info in fitting)
+        raise InputError(
+            f"{path}: several layers have the column {column!r} ({layers}); expected one: merge them, or leave one in "
+            "the file (ogr2ogr)"
+        )
+    fitting = fitting or infos
     if len(fitting) != 1:
         raise InputError(
             f"{path}: has the layers {', '.join(names) or 'none'}; expected one with the column {column!r}"
@@ -143,19 +169,46 @@ def _crs(text: str | None) -> CRS | None:
         return None
 
 
-def _bounds_in(grid: Grid, crs: CRS | None) -> tuple[float, float, float, float]:
+def _bounds_in(grid: Grid, crs: CRS | None) -> Box:
     """The extent of a grid in another CRS, from points along its edge, a little larger than needed."""
     steps = np.linspace(0, 1, 9)
     edge = [(c, r) for t in steps for c, r in ((t, 0), (t, 1), (0, t), (1, t))]
     points = [grid.transform @ (c * grid.width, r * grid.height) for c, r in edge]
     xs, ys = np.array(points).T
-    if crs is not None and grid.crs is not None:
+    if crs is not None and grid.crs is not None and crs != grid.crs:
         xs, ys = (np.array(v) for v in transform_points(grid.crs, crs, xs, ys))
     reach = 0.02 * max(np.ptp(xs), np.ptp(ys))
-    return xs.min() - reach, ys.min() - reach, xs.max() + reach, ys.max() + reach
+    bottom, top = ys.min() - reach, ys.max() + reach
+    if crs is not None and crs.is_geographic:
+        bottom, top = max(bottom, -90), min(top, 90)
+    return xs.min() - reach, bottom, xs.max() + reach, top
 
 
-def _to_crs(shapes: Any, source: CRS | None, target: CRS) -> Any:
-    if source is None or source == target:
+def _to_crs(shapes: Any, source: CRS | None, grid: Grid) -> Any:
+    """Shapes in the grid's CRS: what lies about the grid, for elsewhere a projection may have no place for it.
+
+    Straight lines stay straight where the shapes were drawn, so their edges are transformed piece by piece. The pieces
+    are those of the whole grid: its windows agree with each other.
+    """
+    if source is None or grid.crs is None or source == grid.crs:
         return shapes
-    return shapely.transform(shapes, lambda xy: np.column_stack(transform_points(source, target, *xy.T)))
+    box = _bounds_in(grid, source)
+    over = ~shapely.covered_by(shapes, shapely.box(*box))
+    shapes[over] = shapely.intersection(shapes[over], shapely.box(*box))
+    shapes = shapely.segmentize(shapes, _piece(box, source, grid))
+    return shapely.transform(shapes, lambda xy: np.column_stack(transform_points(source, grid.crs, *xy.T)))
+
+
+def _piece(box: Box, source: CRS, grid: Grid) -> float:
+    """How long a straight line in a box may be so that, in the grid's CRS, it bends by at most `BENT` pixels."""
+    left, bottom, right, top = box
+    xs, ys = np.meshgrid(np.linspace(left, right, 17), np.linspace(bottom, top, 17))
+    x, y = np.reshape(transform_points(source, grid.crs, xs.ravel(), ys.ravel()), (2, 17, 17))
+    t = grid.transform
+    places = (x + 1j * y) / min(abs(complex(t.a, t.d)), abs(complex(t.b, t.e)))
+    lines = [(places[:, :-2:2], places[:, 1::2], places[:, 2::2])]
+    lines += [(places[:-2:2], places[1::2], places[2::2])]
+    lines += [(places[:-2:2, :-2:2], places[1::2, 1::2], places[2::2, 2::2])]
+    bends = np.concatenate([np.abs(middle - (start + end) / 2).ravel() for start, middle, end in lines])
+    bend = bends[np.isfinite(bends)].max(initial=0)
+    return max(right - left, top - bottom) / 8 / max(1, ceil(sqrt(bend / BENT)))

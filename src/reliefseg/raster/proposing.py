@@ -6,9 +6,8 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import numpy as np
-import shapely
 
-from reliefseg.raster.footprints import footprint, is_placed
+from reliefseg.raster.footprints import is_placed, shared_ground
 from reliefseg.raster.grid import Grid
 
 SEED = 0
@@ -49,12 +48,9 @@ def propose_splits(grids: Mapping[str, Grid], labelled: Collection[str]) -> Prop
 def _places(grids: Mapping[str, Grid]) -> list[list[str]]:
     """Scenes grouped so that no two groups show the same ground; scenes that lie nowhere stand alone."""
     placed = sorted(name for name, grid in grids.items() if is_placed(grid))
-    common = next((grids[n].crs for n in placed if grids[n].crs is not None), None)
-    outlines = [footprint(grids[n], common) for n in placed]
     group = {name: name for name in grids}
-    pairs = shapely.STRtree(outlines).query(outlines, predicate="intersects").T if outlines else []
-    for a, b in np.asarray(pairs, int).reshape(-1, 2).tolist():
-        if outlines[a].intersection(outlines[b]).area > 0 and group[placed[a]] != group[placed[b]]:
+    for a, b in shared_ground([grids[n] for n in placed]):
+        if group[placed[a]] != group[placed[b]]:
             old, new = group[placed[b]], group[placed[a]]
             group = {name: new if of == old else of for name, of in group.items()}
     return [sorted(n for n in grids if group[n] == of) for of in sorted(set(group.values()))]

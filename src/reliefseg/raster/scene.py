@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from math import atan2, degrees, hypot
 from pathlib import Path
 
 import numpy as np
@@ -198,7 +199,7 @@ def survey_scene(
 
 def image_indexes(dataset: DatasetReader, bands: int) -> tuple[int, ...]:
     """The file's band numbers that make up the image: all where the count fits, else all but alpha."""
-    if dataset.count == bands or has_palette(dataset):
+    if dataset.count == bands:
         return tuple(range(1, dataset.count + 1))
     return tuple(i for i, c in enumerate(dataset.colorinterp, 1) if c is not ColorInterp.alpha)
 
@@ -284,4 +285,6 @@ def _crs_name(grid: Grid) -> str:
 
 def _origin(grid: Grid) -> str:
     t = grid.transform
-    return f"x {t.c:.10g}, y {t.f:.10g} with pixels of {abs(t.a):.6g} × {abs(t.e):.6g}"
+    turned = f", rotated by {degrees(atan2(t.d, t.a)):.6g}°" if t.b or t.d else ", south-up" if t.e > 0 else ""
+    sides = f"{hypot(t.a, t.d):.6g} × {hypot(t.b, t.e):.6g}"
+    return f"x {t.c:.10g}, y {t.f:.10g} with pixels of {sides}{turned}"

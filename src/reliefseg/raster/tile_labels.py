@@ -95,16 +95,18 @@ def survey_csv(path: Path, scenes: Mapping[str, Scene], classes: ClassTable, kno
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, skipinitialspace=True)
-            header, rows = list(reader.fieldnames or ()), list(reader)
+            header, rows = list(reader.fieldnames or ()), [(reader.line_num, row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         return CsvSurvey([], [f"{path}: cannot be read ({error})"])
     if faults := _header_faults(path, header, classes):
         return CsvSurvey([], faults)
     labels, faults = [], []
-    for number, row in enumerate(rows, 2):
+    for number, row in rows:
         try:
             if row["scene"] is None:
                 raise ValueError("is cut short")
+            if None in row:
+                raise ValueError(f"has {len(header) + len(row[None])} cells; expected {len(header)}, one a column")
             if row["scene"] in scenes or row["scene"] not in known:
                 labels.append(_parse_row(row, scenes, classes))
         except ValueError as error:

@@ -49,7 +49,7 @@ class Normalisation:
         count, first, second = (np.sum([s[i] for s in sums], axis=0) for i in range(3))
         mean = first / np.maximum(count, 1)
         deviation = np.sqrt(np.maximum(second / np.maximum(count, 1) - mean**2, 0))
-        deviation = np.where(deviation < 1e-6 * np.maximum(1, np.abs(mean)), 1.0, deviation)
+        deviation = np.where(deviation <= 1e-6 * np.abs(mean), 1.0, deviation)
         return cls(tuple(mean.tolist()), tuple(deviation.tolist()))
 
 

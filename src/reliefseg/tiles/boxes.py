@@ -18,7 +18,11 @@ ATTEMPTS = 8
 
 
 class Stream(IntEnum):
-    """Independent sequences of random numbers of one run."""
+    """Independent sequences of random numbers of one run, by what they are for.
+
+    Not by whom: tile-labelled windows, in pretraining and in lessons, draw ORIENTATION and JITTER as tiles do, so that
+    window i of a step gets the turn and the change of colour of tile i.
+    """
 
     BOXES = 1
     ORIENTATION = 2

@@ -15,8 +15,9 @@ def jittered(
 ) -> Float[Tensor, "n bands h w"]:
     """Gain and offset a tile and, weaker, a band, on normalised values.
 
-    `strength` is the largest common offset in standard deviations; the gain lies in exp(±strength). The first
-    `image_bands` bands change. Pure in (seed, step, index); the tiles' indices begin with `first`.
+    `strength` is the largest common offset in standard deviations, the common gain lies in exp(±strength), and each
+    band's own part is at most half as strong. The first `image_bands` bands change. Pure in (seed, step, index); the
+    tiles' indices begin with `first`.
     """
     n, bands = tiles.shape[:2]
     if not strength or not image_bands:

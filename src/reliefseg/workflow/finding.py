@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import glob
+import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from reliefseg.errors import InputError
@@ -47,15 +51,29 @@ def find_scenes(arguments: Sequence[str]) -> list[Path]:
 
 
 def _found(argument: str) -> list[Path]:
-    path = Path(argument)
+    path = Path(_without_double_slash(argument))
     if is_remote(path) or path.is_file():
         return [path]
     if path.is_dir():
         return sorted(p for p in path.iterdir() if p.suffix.lower() in RASTER_SUFFIXES and not p.name.startswith("."))
     try:
-        return sorted(Path(path.anchor or ".").glob(argument.removeprefix(path.anchor)))
+        found = sorted(Path(path.anchor or ".").glob(argument.removeprefix(path.anchor)))
     except ValueError as error:
         raise InputError(f"{argument}: no glob ({error}); ** stands between slashes, as in scenes/**/*.tif") from None
+    fixed = sum(1 for _ in takewhile(lambda part: not glob.has_magic(part), path.parts))
+    return [p for p in found if not any(part.startswith(".") and part != ".." for part in p.parts[fixed:])]
+
+
+def _without_double_slash(argument: str) -> str:
+    """An absolute path behind `/vsizip/` and the like in a form that `Path` leaves alone: it makes one slash of two."""
+    prefix, _, absolute = argument.partition("//")
+    if re.fullmatch(r"/vsi(zip|tar|7z|gzip)", prefix) is None:
+        return argument
+    path = Path(f"/{absolute}")
+    if prefix == "/vsigzip":  # knows no braces
+        return f"{prefix}/{os.path.relpath(path)}"
+    archive = next((p for p in (path, *path.parents) if p.is_file()), path)
+    return str(Path(f"{prefix}/{{{archive}}}") / path.relative_to(archive))
 
 
 def refuse_collisions(scenes: Sequence[Path], out: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from reliefseg.depth import make_depth
+from reliefseg.depth import depth_weights, make_depth
 from reliefseg.errors import InputError
 from reliefseg.export import ModelSpec, bundle_hash, load_bundle
 from reliefseg.export.bundle import bundle_folder
@@ -147,13 +147,29 @@ def load_model(
     path: Path | str, device: str = "auto", precision: Precision = "auto", *, threads: int = 0,
     cache: Path | None = None,
 ) -> Model:  # fmt: skip
-    """The model in a run folder or bundle, ready to predict; InputError where there is none or it is damaged."""
+    """The model in a run folder or bundle, ready to predict.
+
+    InputError: there is none, it is damaged, or the depth network here is not the one it learnt with.
+    """
     spec, network = load_bundle(Path(path))
+    _refuse_other_depth(spec, Path(path))
     chosen = pick_device(device)
     use_processor(threads)
     predictor = ScenePredictor(spec, network, chosen, precision=pick_precision(precision, chosen))
     known = bundle_hash(Path(path))
     return Model(predictor, known, cache, _validation(Path(path)), load_int8(bundle_folder(Path(path)), known))
+
+
+def _refuse_other_depth(spec: ModelSpec, path: Path) -> None:
+    learnt = spec.depth_weights
+    if learnt is None or (here := depth_weights(spec.depth)) == learnt:
+        return
+    named = spec.depth.model if spec.depth.source == "transformers" else spec.depth.weights
+    raise InputError(
+        f"model {path}: learnt with depth by weights {learnt[:12]}, but those of "
+        f"{named or 'this version of reliefseg'} are {here and here[:12]}: depth would come out otherwise; bring back "
+        "that file (or version), or train the model anew"
+    )
 
 
 def _validation(run: Path) -> Validation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 
 from reliefseg.config import Settings
+from reliefseg.depth import depth_weights
 from reliefseg.errors import InputError
 from reliefseg.export import BundleClass, ModelSpec
 from reliefseg.learning import LabelledTiles
@@ -45,7 +47,7 @@ class Preparation:
     """Everything a run reads.
 
     `settings` has every choice made by itself written in; `tier` is where scenes lie; `tile_labels` counts those of the
-    data set, held out or not.
+    data set, held out or not. `digests` are of labels and tile labels as they were read, by what they are of.
     """
 
     settings: Settings
@@ -56,6 +58,7 @@ class Preparation:
     validation: tuple[ValidationScene, ...]
     tier: Tier
     tile_labels: int
+    digests: Mapping[str, str]
 
 
 def prepare(dataset: Dataset, settings: Settings, device: torch.device, say: Sayer = SILENT) -> Preparation:
@@ -88,8 +91,9 @@ def prepare(dataset: Dataset, settings: Settings, device: torch.device, say: Say
     else:
         checked = [ValidationScene(s.name, ready(partial(read, s), read)) for s in validation]
         pixels = banks.make("pixels", labelled, read)
-    tiles, held_out, tile_labels = _tile_banks(dataset, read, banks)
-    return Preparation(settings, spec, pixels, tiles, held_out, tuple(checked), tier, tile_labels)
+    tiles, held_out, tile_labels, digest = _tile_banks(dataset, read, banks)
+    digests = {"labels": looked.labels, "tile labels": digest}
+    return Preparation(settings, spec, pixels, tiles, held_out, tuple(checked), tier, tile_labels, digests)
 
 
 def _reader(
@@ -152,20 +156,21 @@ def _spec(
         window=window,
         margin=margin,
         depth=settings.depth,
+        depth_weights=depth_weights(settings.depth),
     )
 
 
 def _tile_banks(
     dataset: Dataset, read: SceneReader, banks: BankMaker
-) -> tuple[LabelledTiles | None, LabelledTiles | None, int]:
-    """Tile-labelled windows to learn from, held-out ones, and how many tile labels there are.
+) -> tuple[LabelledTiles | None, LabelledTiles | None, int, str]:
+    """Tile-labelled windows to learn from, held-out ones, how many tile labels there are, and a digest of them.
 
     Those of validation scenes are held out, else those of every fifth scene.
     """
     settings = banks.settings
     tiles = dataset.tile_labels() if settings.uses_tile_labels else []
     if not tiles:
-        return None, None, 0
+        return None, None, 0, ""
     count = len(tiles)
     validation = [] if settings.validation.blocks else dataset.split("validation")
     held = dataset.tile_labels_of([s for s in validation if s.has_labels]) if settings.pretrain.steps else []
@@ -188,7 +193,8 @@ def _tile_banks(
         boxes = Boxes.of_windows([names.index(t.scene) for t in labels], [t.window for t in labels])
         return LabelledTiles(bank, boxes, np.array([t.shown for t in labels], dtype=bool))
 
-    return bank_of("tiles", tiles), bank_of("held_out", held), count
+    digest = hashlib.blake2b(repr([tiles, held]).encode(), digest_size=8).hexdigest()
+    return bank_of("tiles", tiles), bank_of("held_out", held), count, digest
 
 
 def _split_off(read: SceneReader, margin: float, classes: int, part: int, scene: Scene) -> SceneArrays:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from reliefseg.config import Settings
@@ -59,11 +61,15 @@ def have_room(outline: Outline, processes: int) -> bool:
 
 @dataclass(frozen=True)
 class Looked:
-    """What was found when all scenes were gone through once: digests by name, and names of those without any label."""
+    """What was found when all scenes were gone through once: digests by name, and names of those without any label.
+
+    `labels` is the digest of all labels that were read.
+    """
 
     normalisation: Normalisation
     digests: dict[str, str]
     unlabelled: list[str]
+    labels: str
 
 
 def look_through(read: SceneReader, trained_on: Sequence[Scene], others: Sequence[Scene], tick: Tick) -> Looked:
@@ -73,6 +79,7 @@ def look_through(read: SceneReader, trained_on: Sequence[Scene], others: Sequenc
     """
     digests: dict[str, str] = {}
     unlabelled: list[str] = []
+    labels = hashlib.blake2b(digest_size=8)
 
     def seen(scenes: Sequence[Scene]) -> Iterator[SceneArrays]:
         for scene in scenes:
@@ -80,13 +87,16 @@ def look_through(read: SceneReader, trained_on: Sequence[Scene], others: Sequenc
             digests[scene.name] = arrays.digest if read.kept is None else ""
             if (arrays.labels == IGNORE_INDEX).all():
                 unlabelled.append(scene.name)
+            else:
+                labels.update(scene.name.encode())
+                labels.update(np.ascontiguousarray(arrays.labels).data)
             tick(len(digests), len(trained_on) + len(others))
             yield arrays
 
     normalisation = Normalisation.of(seen(trained_on))
     for _ in seen(others):
         pass
-    return Looked(normalisation, digests, unlabelled)
+    return Looked(normalisation, digests, unlabelled, labels.hexdigest())
 
 
 def ready(make: Callable[[], SceneArrays], read: SceneReader) -> Callable[[], SceneArrays]:

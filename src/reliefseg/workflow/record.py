@@ -90,6 +90,7 @@ def data_summary(dataset: Dataset, prepared: Preparation) -> dict[str, Any]:
         ],
         "splits": splits,
         "tile_labels": prepared.tile_labels,
+        "digests": dict(prepared.digests),
         "labelled_megapixels": int(counts.sum()) / 1e6,
         "mean": list(prepared.spec.mean),
         "std": list(prepared.spec.std),

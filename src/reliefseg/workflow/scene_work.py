@@ -104,21 +104,22 @@ def predict_scene(model: Model, work: SceneWork, shard: Shard, where: Where, say
         return {"scene": work.scene.name, "megapixels": work.megapixels, "seconds": 0.0, "files": files}
     began = time.monotonic()
     todo = _begin(work, len(model.spec.classes), shard, say)
-    name = work.folder.begin(work.folder.engine() or _chosen(model.engines, work, say))
     with ExitStack() as stack:
+        stack.enter_context(work.folder.used())
+        name = work.folder.begin(work.folder.engine() or _chosen(model.engines, work, say))
         tick = stack.enter_context(say.progress(f"{work.scene.name}, megapixels"))
         computing = stack.enter_context(where(Kit(model.engines, name, work.plan, work.source, work.layout)))
         workers = Workers(computing, todo, _keeper(work, todo, tick))
         stack.enter_context(workers.running())
         if shard != EVERYTHING:
             workers.wait_for_all()
-            return _tally(work, name, todo, time.monotonic() - began, {}, say)
+            return _tally(work, name, shard, todo, time.monotonic() - began, {}, say)
         stack.enter_context(work.folder.written_alone())
         blocks = Blocks(work.plan, work.folder.store, len(model.spec.classes), workers.wait, model.spec.temperature)
         growing = fresh_folder(work.folder.results)
         paths = write_results(blocks, work.scene.grid, model.classes, growing, work.wanted, model.validation)
         files = hand_over(paths, work.results, {**work.made_by, "engine": name})
-    tally = _tally(work, name, todo, time.monotonic() - began, files, say)
+    tally = _tally(work, name, shard, todo, time.monotonic() - began, files, say)
     work.folder.remove()
     return tally
 
@@ -169,10 +170,16 @@ def _keeper(work: SceneWork, todo: list[Piece], tick: Tick) -> Callable[[Piece, 
 
 
 def _tally(
-    work: SceneWork, engine: str, todo: list[Piece], seconds: float, files: dict[str, str], say: Sayer
+    work: SceneWork,
+    engine: str,
+    shard: Shard,
+    todo: list[Piece],
+    seconds: float,
+    files: dict[str, str],
+    say: Sayer,
 ) -> dict[str, Any]:
     """What was done in this call, in figures; said aloud too."""
-    store, plan = work.folder.store, work.plan
+    store, share = work.folder.store, shard.share(work.plan.pieces)
     pixels = sum(p.core.height * p.core.width for p in todo)
     windows = sum(store.windows(p) for p in todo)
     planned = sum((p.rows[1] - p.rows[0]) * (p.cols[1] - p.cols[0]) for p in todo)
@@ -184,5 +191,5 @@ def _tally(
     return {
         "scene": work.scene.name, "megapixels": pixels / 1e6, "seconds": round(seconds, 3),
         "megapixels_per_second": rate, "engine": engine, "windows": windows, "windows_skipped": planned - windows,
-        "pieces": len(todo), "pieces_reused": len(plan.pieces) - len(todo), "files": files,
+        "pieces": len(todo), "pieces_reused": len(share) - len(todo), "files": files,
     }  # fmt: skip

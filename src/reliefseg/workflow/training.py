@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from reliefseg import learning
@@ -150,7 +151,9 @@ def _settled(run: Path, settings: Settings, *, resume: bool) -> tuple[Settings, 
             for offence in error.offences
         ) from None
     train, pretrain = settings.train, settings.pretrain
-    batches = {"train.batch": train.batch, "train.lessons.batch": train.lessons.batch, "pretrain.batch": pretrain.batch}
+    batches = {"train.batch": train.batch, "train.lessons.batch": train.lessons.batch}
+    if pretrain.steps:
+        batches["pretrain.batch"] = pretrain.batch
     refuse_uneven(batches, processes)
     here = processes.devices if device.type == "cpu" else 1
     chosen = {
@@ -160,10 +163,23 @@ def _settled(run: Path, settings: Settings, *, resume: bool) -> tuple[Settings, 
         "devices": processes.devices,
         "nodes": processes.nodes,
     }
-    if settings.network.weights is not None:  # found from any folder that the run is resumed in
-        weights = str(Path(settings.network.weights).resolve())
-        chosen["network"] = settings.network.model_copy(update={"weights": weights})
-    return settings.model_copy(update=chosen), processes
+    return _found_anywhere(settings).model_copy(update=chosen), processes
+
+
+def _found_anywhere(settings: Settings) -> Settings:
+    """The settings with whole paths, found from any folder that the run is resumed or its model used in."""
+    network, depth = settings.network, settings.depth
+    model = _whole(depth.model) if Path(depth.model).expanduser().is_dir() else depth.model  # else an id of the hub
+    return settings.model_copy(
+        update={
+            "network": network.model_copy(update={"weights": _whole(network.weights)}),
+            "depth": depth.model_copy(update={"weights": _whole(depth.weights), "model": model}),
+        }
+    )
+
+
+def _whole(path: str | None) -> str | None:
+    return None if path is None else str(Path(path).expanduser().resolve())
 
 
 @contextmanager
@@ -247,6 +263,11 @@ def _start_from_official(generator: Generator, path: Path, log: Log) -> None:
         raise InputError("setting network.weights: official weights are those of u2net and u2net-small; leave it out")
     try:
         dropped = load_official(generator, load_file(path))
+    except SafetensorError as error:
+        raise InputError(
+            f"setting network.weights: {path} is no .safetensors file ({error}); expected one with the official names; "
+            "save what torch.load reads from a .pth by safetensors.torch.save_file"
+        ) from None
     except (OSError, ValueError) as error:
         raise InputError(f"setting network.weights: {path} cannot be loaded: {error}") from None
     log.note(f"Started from {path.name}; dropped by name: {', '.join(dropped) or 'nothing'}.")
