@@ -293,7 +293,7 @@ def test_other_labels_are_noticed_though_all_their_numbers_are_the_same(data, tm
     toml.write_text(text.replace("min_share = 0.005", "min_share = 0.3"), encoding="utf-8")
     other = summary()
     assert {**other, "digests": before["digests"]} == before
-    with pytest.raises(InputError, match=r"begun on other data \(digests: "):
+    with pytest.raises(InputError, match=r"begun on other data \(other tile labels\)"):
         refuse_changed(before, other, tmp_path)
     toml.write_text(text, encoding="utf-8")
     with rasterio.open(copy / "labels" / "town_000.tif", "r+") as file:
@@ -303,7 +303,7 @@ def test_other_labels_are_noticed_though_all_their_numbers_are_the_same(data, tm
         file.write(colours)
     other = summary()
     assert {**other, "digests": before["digests"]} == before
-    with pytest.raises(InputError, match=r"begun on other data \(digests: "):
+    with pytest.raises(InputError, match=r"begun on other data \(other labels\)"):
         refuse_changed(before, other, tmp_path)
 
 
@@ -317,7 +317,10 @@ def test_a_model_knows_the_depth_network_it_learnt_with(data, tmp_path, monkeypa
     other = tmp_path / "other.safetensors"
     other.write_bytes(SHIPPED.read_bytes() + b" ")
     monkeypatch.setattr("reliefseg.depth.builtin.SHIPPED", other)
-    with pytest.raises(InputError, match=r"with depth by weights \w{12}, but those of this version of reliefseg are"):
+    with pytest.raises(InputError, match=r"with depth by weights \w{12}, those of this version of reliefseg are"):
+        load_model(model)
+    other.unlink()
+    with pytest.raises(InputError, match=r"of this version of reliefseg cannot be had: .* bring back that file"):
         load_model(model)
     older = json.loads((model / "config.json").read_text())
     del older["depth_weights"]

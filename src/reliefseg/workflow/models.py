@@ -162,13 +162,19 @@ def load_model(
 
 def _refuse_other_depth(spec: ModelSpec, path: Path) -> None:
     learnt = spec.depth_weights
-    if learnt is None or (here := depth_weights(spec.depth)) == learnt:
+    if learnt is None:
+        return
+    try:
+        here = depth_weights(spec.depth)
+    except InputError:  # its advice is for settings, not for a model
+        here = None
+    if here == learnt:
         return
     named = spec.depth.model if spec.depth.source == "transformers" else spec.depth.weights
+    found = f"are {here[:12]}" if here else "cannot be had"
     raise InputError(
-        f"model {path}: learnt with depth by weights {learnt[:12]}, but those of "
-        f"{named or 'this version of reliefseg'} are {here and here[:12]}: depth would come out otherwise; bring back "
-        "that file (or version), or train the model anew"
+        f"model {path}: learnt with depth by weights {learnt[:12]}, those of {named or 'this version of reliefseg'} "
+        f"{found}: depth would come out otherwise; bring back that file (or version), or train the model anew"
     )
 
 

@@ -100,11 +100,13 @@ def data_summary(dataset: Dataset, prepared: Preparation) -> dict[str, Any]:
 def refuse_changed(then: Mapping[str, Any], now: Mapping[str, Any], run: Path) -> None:
     """InputError where a run was begun on other data than it would go on with; the test split may change."""
     before, after = _learnt_from(then), _learnt_from(now)
+    digests = before.pop("digests", {}), after.pop("digests")
     other = [
         f"{key}: {_short(before[key])} then, {_short(after[key])} now"
         for key in after
         if key in before and before[key] != after[key]
     ]
+    other += [f"other {kind}" for kind, digest in digests[1].items() if digests[0].get(kind, digest) != digest]
     if other:
         raise InputError(
             f"run folder {run}: was begun on other data ({'; '.join(other)}); put the data back as it was, or begin "

@@ -128,9 +128,10 @@ def _begin(work: SceneWork, classes: int, shard: Shard, say: Sayer) -> list[Piec
     """The pieces to compute, in the order that suits the file; says what is reused and what is not."""
     folder, plan, name = work.folder, work.plan, work.scene.name
     if shard == EVERYTHING:
-        if changed := folder.unlike():
-            say.note(f"{name}: unfinished work was made with another {' and '.join(changed)}; starting afresh")
+        changed = folder.unlike()
         folder.forget_others()
+        if changed:
+            say.note(f"{name}: unfinished work was made with another {' and '.join(changed)}; starting afresh")
     missing = folder.missing(plan)
     if len(missing) < len(plan.pieces):
         say.note(f"{name}: going on; {len(plan.pieces) - len(missing)} of {len(plan.pieces)} pieces are finished")
