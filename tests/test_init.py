@@ -578,6 +578,16 @@ def test_names_that_cannot_be_written_down(tmp_path: Path) -> None:
     proposal.to_text().encode()
 
 
+def test_a_name_that_cannot_be_written_down_decides_no_other(tmp_path: Path) -> None:
+    for folder, content in (("images", photo()), ("labels", ids(0, 1))):
+        save(tmp_path / folder / "s1.png", content)
+        strange = os.fsdecode(os.fsencode(tmp_path / folder) + b"/k\xf6ln.png")
+        shutil.copy(tmp_path / folder / "s1.png", strange)
+    proposal = init_dataset(tmp_path)
+    assert proposal.scenes == ("s1",)
+    assert proposal.files["images"] == "images/{scene}.png"
+
+
 def test_control_characters_stay_out_of_comments(tmp_path: Path) -> None:
     for name in ("a\nb", "c\x7fd"):
         save(tmp_path / "images" / f"{name}.png", photo())

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from reliefseg.raster.patterns import COMPANIONS, PLACEHOLDER, match_pattern
+from reliefseg.raster.patterns import COMPANIONS, PLACEHOLDER, match_pattern, not_utf8
 
 TRIED = 40
 """How many patterns for images are tried out against the companions."""
@@ -78,7 +78,7 @@ def _patterns(path: PurePosixPath, name: str) -> set[str]:
 
 
 def _layout(root: Path, pairs: Pairs, pattern: str) -> Layout:
-    fitting = {PurePosixPath(p.relative_to(root)): name for name, p in match_pattern(root, pattern).items()}
+    fitting = {PurePosixPath(p.relative_to(root)): name for name, p in _matches(root, pattern).items()}
     names = _names(pairs, fitting)
     patterns = {"images": pattern}
     exceptions: dict[str, dict[str, str]] = {name: {} for name in names.values()}
@@ -91,6 +91,11 @@ def _layout(root: Path, pairs: Pairs, pattern: str) -> Layout:
     belongs = {file for files in pairs.values() for file in files.values()}
     strangers = sorted(set(fitting) - set(names) - belongs)
     return Layout(names, patterns, {n: e for n, e in exceptions.items() if e}, strangers)
+
+
+def _matches(root: Path, pattern: str) -> dict[str, Path]:
+    """What fits a pattern, without names that are not UTF-8: they are to be mended, and no pattern bows to them."""
+    return {name: path for name, path in match_pattern(root, pattern).items() if not not_utf8(path)}
 
 
 def _names(pairs: Pairs, fitting: Mapping[PurePosixPath, str]) -> dict[PurePosixPath, str]:
@@ -116,7 +121,7 @@ def _describe(
     """Adds the pattern for a role that fits most of these files and no others, and exceptions for the rest."""
     counts = Counter(pattern for name, path in found.items() for pattern in _patterns(path, name))
     for pattern, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:TRIED_EACH]:
-        fitting = match_pattern(root, pattern)
+        fitting = _matches(root, pattern)
         rest = {name: str(path) for name, path in found.items() if fitting.get(name) != root / path}
         strangers = [name for name in fitting if name not in found]
         if len(rest) < len(found) and not strangers:
