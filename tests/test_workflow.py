@@ -30,6 +30,8 @@ from reliefseg.workflow import HeightFiles, evaluate, evaluating, find_scenes, l
 from reliefseg.workflow.held_out_block import split_off_block
 from reliefseg.workflow.preparing import prepare
 from reliefseg.workflow.record import data_summary, refuse_changed
+from reliefseg.workflow.settling import settled
+from reliefseg.workflow.starting_weights import start_from_official
 from test_predicting import save_model
 
 SMALL = ["--preset", "debug", "--set", "train.steps=10", "--set", "pretrain.steps=2", "--set", "tiles.size=32"]
@@ -220,7 +222,7 @@ def test_what_cannot_be_shared_by_processes_is_refused(data, tmp_path, capsys):
     assert "devices: 4096 wanted" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
     idle = load_settings("debug", None, ["device=cpu", "devices=2", "pretrain.batch=3", "pretrain.steps=0"])
-    assert training._settled(tmp_path, idle, resume=False)[1].devices == 2, "what is not done needs no sharing"
+    assert settled(tmp_path, idle, resume=False)[1].devices == 2, "what is not done needs no sharing"
 
 
 def test_files_that_settings_name_are_found_from_any_folder(tmp_path, monkeypatch):
@@ -228,17 +230,17 @@ def test_files_that_settings_name_are_found_from_any_folder(tmp_path, monkeypatc
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "dpt").mkdir()
     named = ["network.weights=~/u2net.safetensors", "depth.weights=own.safetensors"]
-    settings = training._settled(tmp_path, load_settings("debug", None, [*named, "depth.model=dpt"]), resume=False)[0]
+    settings = settled(tmp_path, load_settings("debug", None, [*named, "depth.model=dpt"]), resume=False)[0]
     assert settings.network.weights == str(tmp_path / "u2net.safetensors")
     assert (settings.depth.weights, settings.depth.model) == (str(tmp_path / "own.safetensors"), str(tmp_path / "dpt"))
-    hub = training._settled(tmp_path, load_settings("debug", None, ["depth.model=owner/dpt"]), resume=False)[0]
+    hub = settled(tmp_path, load_settings("debug", None, ["depth.model=owner/dpt"]), resume=False)[0]
     assert (hub.depth.model, hub.depth.weights, hub.network.weights) == ("owner/dpt", None, None)
 
 
 def test_official_weights_as_the_authors_ship_them_are_refused(tmp_path):
     torch.save({}, tmp_path / "u2netp.pth")
     with pytest.raises(InputError, match=r"network.weights: .*u2netp.pth is no .safetensors file"):
-        training._start_from_official(U2Net(3, 1, SMALL_U2NET), tmp_path / "u2netp.pth", NoLog())
+        start_from_official(U2Net(3, 1, SMALL_U2NET), tmp_path / "u2netp.pth", NoLog())
 
 
 def test_a_second_run_into_the_same_folder_is_refused(data, trained, capsys):

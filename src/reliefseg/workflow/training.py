@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from reliefseg import learning
 from reliefseg.config import Settings, read_settings, to_toml
-from reliefseg.depth import DepthSettings, photo_bands
-from reliefseg.depth.builtin import open_builtin
-from reliefseg.depth.heights import load_heights
 from reliefseg.errors import InputError
 from reliefseg.export import ModelSpec, save_bundle, write_tensors
 from reliefseg.hardware import describe, pick_device, pick_precision, use_processor
 from reliefseg.learning import Hooks, Log, NoLog, RunLog, Training, held, seconds_per_step
-from reliefseg.learning.processes import Processes, agreed, gather, refuse_uneven, start
+from reliefseg.learning.processes import Processes, agreed, start
 from reliefseg.learning.run_folder import LOG, unless_full
-from reliefseg.networks import Generator, PackedU2Net, U2Net, load_official, load_relief
+from reliefseg.networks import Generator, PackedU2Net
 from reliefseg.raster import Dataset
 from reliefseg.raster.files import read_json, whole_file, write_json, write_text
 from reliefseg.workflow.calibrating import calibrated
@@ -31,6 +27,8 @@ from reliefseg.workflow.making_depth import make_training_depth
 from reliefseg.workflow.preparing import Preparation, prepare
 from reliefseg.workflow.record import data_summary, environment, notes_on, refuse_changed
 from reliefseg.workflow.saying import SILENT, Sayer, in_words
+from reliefseg.workflow.settling import settled
+from reliefseg.workflow.starting_weights import start_from_depth, start_from_official
 from reliefseg.workflow.validating import panel_maker, validator
 
 ENCODER, CHECKPOINTS, DATA = "encoder.safetensors", "checkpoints", "data.json"
@@ -79,7 +77,7 @@ def _learn(work: Work, dataset: Dataset, run: Path, settings: Settings, *, resum
     """Holds the run folder and does the work here, or in a new process a device."""
     if resume:
         settings = _begun(run)
-    settings, processes = _settled(run, settings, resume=resume)
+    settings, processes = settled(run, settings, resume=resume)
     with ExitStack() as stack:
 
         def begin() -> None:
@@ -136,52 +134,6 @@ def _refuse_begun(run: Path) -> None:
         (run / name).unlink(missing_ok=True)
 
 
-def _settled(run: Path, settings: Settings, *, resume: bool) -> tuple[Settings, Processes]:
-    """The settings with device, precision, threads and processes chosen, so that a resumed run takes the same."""
-    try:
-        device = pick_device(settings.device)
-        processes = gather(settings.devices, settings.nodes, device)
-        precision = str(pick_precision(settings.precision, device)).removeprefix("torch.")
-    except InputError as error:
-        if not resume:
-            raise
-        raise InputError(
-            f"run folder {run}: was begun on another machine: {offence}. Resume it there, or change {run}/config.toml "
-            "(its weights will then differ in rounding)"
-            for offence in error.offences
-        ) from None
-    train, pretrain = settings.train, settings.pretrain
-    batches = {"train.batch": train.batch, "train.lessons.batch": train.lessons.batch}
-    if pretrain.steps:
-        batches["pretrain.batch"] = pretrain.batch
-    refuse_uneven(batches, processes)
-    here = processes.devices if device.type == "cpu" else 1
-    chosen = {
-        "device": device.type,
-        "precision": precision,
-        "threads": settings.threads or max(1, torch.get_num_threads() // here),
-        "devices": processes.devices,
-        "nodes": processes.nodes,
-    }
-    return _found_anywhere(settings).model_copy(update=chosen), processes
-
-
-def _found_anywhere(settings: Settings) -> Settings:
-    """The settings with whole paths, found from any folder that the run is resumed or its model used in."""
-    network, depth = settings.network, settings.depth
-    model = _whole(depth.model) if Path(depth.model).expanduser().is_dir() else depth.model  # else an id of the hub
-    return settings.model_copy(
-        update={
-            "network": network.model_copy(update={"weights": _whole(network.weights)}),
-            "depth": depth.model_copy(update={"weights": _whole(depth.weights), "model": model}),
-        }
-    )
-
-
-def _whole(path: str | None) -> str | None:
-    return None if path is None else str(Path(path).expanduser().resolve())
-
-
 @contextmanager
 def _timed(log: Log, part: str) -> Iterator[None]:
     """Logs how long a part of the work took."""
@@ -230,9 +182,9 @@ def _pretrained(prepared: Preparation, run: Path, fabric: Fabric, log: Log, say:
         generator.load_state_dict(load_file(run / ENCODER))
         return generator
     if settings.network.weights is not None:
-        _start_from_official(generator, Path(settings.network.weights), log)
+        start_from_official(generator, Path(settings.network.weights), log)
     if isinstance(generator, PackedU2Net) and settings.network.init == "builtin":
-        _start_from_depth(generator, spec.bands, settings.depth, log)
+        start_from_depth(generator, spec.bands, settings.depth, log)
     if prepared.tiles is None or not pretrains:
         return generator
     _refuse_large_batch(prepared, fabric)
@@ -256,29 +208,6 @@ def _refuse_large_batch(prepared: Preparation, fabric: Fabric) -> None:
             spec.build_network(), spec.inputs, len(spec.classes), settings.train, fabric, settings.seed, prepared.tiles
         )
         training.refuse_large_batch(settings.tiles.size)
-
-
-def _start_from_official(generator: Generator, path: Path, log: Log) -> None:
-    if not isinstance(generator, U2Net):
-        raise InputError("setting network.weights: official weights are those of u2net and u2net-small; leave it out")
-    try:
-        dropped = load_official(generator, load_file(path))
-    except SafetensorError as error:
-        raise InputError(
-            f"setting network.weights: {path} is no .safetensors file ({error}); expected one with the official names; "
-            "save what torch.load reads from a .pth by safetensors.torch.save_file"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"setting network.weights: {path} cannot be loaded: {error}") from None
-    log.note(f"Started from {path.name}; dropped by name: {', '.join(dropped) or 'nothing'}.")
-
-
-def _start_from_depth(generator: PackedU2Net, bands: Sequence[str], depth: DepthSettings, log: Log) -> None:
-    file = open_builtin(depth).file
-    shown = photo_bands(bands) if bands else ()
-    load_relief(generator, load_heights(file)[0].body.state_dict(), shown)
-    seen = ", ".join(bands[i] for i in shown) or "no image band"
-    log.note(f"Started from the depth network {file.name}, which sees {seen}.")
 
 
 def _trained(prepared: Preparation, generator: Generator, run: Path, fabric: Fabric, log: Log, say: Sayer) -> Generator:
