@@ -16,9 +16,11 @@ from reliefseg.depth import photo_bands
 from reliefseg.depth.builtin import SHIPPED
 from reliefseg.depth.heights import load_heights
 from reliefseg.errors import InputError
+from reliefseg.evaluation import SplitEvaluation
 from reliefseg.evaluation.verdicts import notes_on_evidence
 from reliefseg.networks import PackedU2Net, TileHead, UNet, build_generator, load_relief
-from reliefseg.raster import IGNORE_INDEX, Grid, load_dataset, write_raster
+from reliefseg.raster import IGNORE_INDEX, ClassTable, Grid, load_dataset, write_raster
+from reliefseg.raster.classes import ClassSpec
 from reliefseg.tiles import BoxLayout, TileSettings, draw_boxes
 from reliefseg.workflow import Ablation, ablate, ablation, ablation_runs, full_grid, one_at_a_time
 from reliefseg.workflow.ablation_factors import chosen, factors_of
@@ -270,9 +272,11 @@ def test_with_few_scenes_or_seeds_nothing_is_evidence(separated):
 
 
 def test_notes_count_the_scenes_that_can_score():
-    scored = {"confusion": [[3, 1], [0, 2]]}
-    metrics = {"per_scene": {"a": scored, "b": scored, "c": {"confusion": [[0, 0], [0, 0]]}}, "split": "validation"}
-    told = " ".join(notes_on_evidence(metrics | {"classes_without_truth": []}, 3))
+    tally = SplitEvaluation(ClassTable((ClassSpec("low", (0, 0, 0)), ClassSpec("high", (9, 9, 9)))))
+    ids = np.array([[0, 1]], np.uint8)
+    for name, truth in (("a", ids), ("b", ids), ("c", np.full_like(ids, IGNORE_INDEX))):
+        tally.add(name, truth, ids)
+    told = " ".join(notes_on_evidence(tally.to_metrics() | {"split": "validation"}, 3))
     assert "measured on 2 scenes" in told
     assert "With 2 scenes nothing is called evidence" in told
 

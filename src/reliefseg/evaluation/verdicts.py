@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from reliefseg.evaluation.comparison import (
     DRAWS,
     FEWEST_SCENES,
@@ -52,7 +50,7 @@ def _answer(difference: Difference, adjusted: float, scenes: int, seeds: int) ->
 
 def notes_on_evidence(metrics: Mapping[str, Any], seeds: int) -> list[str]:
     """What a reader must know before believing a verdict."""
-    scenes, missing = _scenes_with_truth(metrics), metrics["classes_without_truth"]
+    scenes, missing = int(scenes_showing(counts_of([metrics]))[0]), metrics["classes_without_truth"]
     notes = [
         f"Intervals hold 95 % of {DRAWS:,} draws in which other scenes and other seeds came along, widened for few of "
         "either; of one scene there is none, and of one seed it leaves out what another would change. A verdict needs "
@@ -73,11 +71,6 @@ def notes_on_evidence(metrics: Mapping[str, Any], seeds: int) -> list[str]:
     if metrics["split"] == "test":
         notes.append("The test split was read for this; write date and reason down, and change nothing after it.")
     return notes
-
-
-def _scenes_with_truth(metrics: Mapping[str, Any]) -> int:
-    """How many scenes have a pixel with a class, in truth."""
-    return sum(bool(np.any(scene["confusion"])) for scene in metrics["per_scene"].values())
 
 
 def _counted(n: int, what: str) -> str:
