@@ -367,6 +367,14 @@ def test_gsd_that_differs(town: Path, gsd: float, warned: bool) -> None:
         only_warning(report, r"the gsd differs by a factor 1\.5: 0\.5 m a pixel \(scene a\) to 0\.76 \(scene c\)")
 
 
+def test_a_gsd_in_centimetres_is_told(town: Path) -> None:
+    toml = (town / "dataset.toml").read_text()
+    for name in "abc":
+        save(town / "images" / f"{name}.tif", noise())
+    (town / "dataset.toml").write_text(f"gsd = 9\n{toml}")
+    only_warning(check_dataset(town), r"gsd of 3 of 3 scenes is not within 0\.01 to 2 m a pixel: a \(9 m\), b")
+
+
 def test_classes_without_labels(town: Path) -> None:
     (town / "dataset.toml").write_text(
         TEXT.replace("[files]", '[[classes]]\nname = "pool"\ncolor = "#0000FF"\n[files]')

@@ -25,7 +25,6 @@ from reliefseg.depth.heights import (
     WORKING_GSD,
     HeightCard,
     HeightNetwork,
-    Seen,
     load_heights,
     metres,
     read_card,
@@ -37,6 +36,7 @@ from reliefseg.depth.pool import FittingScene, draw_tiles, grid_tiles, resampled
 from reliefseg.depth.scoring import area_under_curve, score_heights
 from reliefseg.errors import InputError
 from reliefseg.generate import GenerateSettings, generate_dataset
+from reliefseg.networks import U2NetOutput
 from reliefseg.raster import Window, load_dataset
 from reliefseg.workflow import depth_fitting
 from reliefseg.workflow import fitting_scenes as scenes_to_fit
@@ -50,9 +50,9 @@ class RedHeights(HeightNetwork):
     def __init__(self):
         torch.nn.Module.__init__(self)
 
-    def forward(self, photos: torch.Tensor) -> Seen:
-        heights = torch.log1p(10 * photos[:, 0].float().clamp(0, 1))
-        return Seen(heights, (heights,))
+    def forward(self, photos: torch.Tensor) -> U2NetOutput:
+        heights = torch.log1p(10 * photos[:, :1].float().clamp(0, 1))
+        return U2NetOutput(heights, (heights,))
 
 
 def as_they_are(photos: torch.Tensor, mean: torch.Tensor, deviation: torch.Tensor) -> torch.Tensor:
@@ -118,7 +118,7 @@ def test_weights_come_back_as_half_precision(tmp_path):
     photos = torch.randn(1, 3, 64, 32)
     with torch.inference_mode():
         one, other = network(photos), again(photos)
-    assert one.fused.shape == (1, 64, 32)
+    assert one.fused.shape == (1, 1, 64, 32)
     assert len(one.sides) == 6
     torch.testing.assert_close(one.fused, other.fused, atol=0.02, rtol=0.02)
 
@@ -240,7 +240,7 @@ def test_gradients_match_but_for_a_constant():
 def test_unknown_pixels_count_in_no_loss():
     torch.manual_seed(0)
     true, known = 9 * torch.rand(2, 32, 32), torch.rand(2, 32, 32) > 0.3
-    seen = Seen(torch.rand(2, 32, 32), (torch.rand(2, 32, 32),))
+    seen = U2NetOutput(torch.rand(2, 1, 32, 32), (torch.rand(2, 1, 32, 32),))
     other = torch.where(known, true, torch.tensor(77.0))
     assert fitting_loss(seen, true, known) == fitting_loss(seen, other, known)
     assert torch.isfinite(fitting_loss(seen, true, known & False))
@@ -260,9 +260,9 @@ def test_scores_of_a_perfect_and_of_a_blind_network():
     scene = fitting_scene()
 
     class Bright(RedHeights):
-        def forward(self, photos: torch.Tensor) -> Seen:
-            heights = torch.where(photos[:, 0] > 1, np.log(9.0), 0.0).float()
-            return Seen(heights, ())
+        def forward(self, photos: torch.Tensor) -> U2NetOutput:
+            heights = torch.where(photos[:, :1] > 1, np.log(9.0), 0.0).float()
+            return U2NetOutput(heights, ())
 
     perfect = score_heights(Bright(), [scene], 32)
     assert perfect.correlation == pytest.approx(1, abs=1e-4)

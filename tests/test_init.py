@@ -427,17 +427,20 @@ def test_polygons_without_a_column_of_classes(tmp_path: Path) -> None:
     assert says(proposal.left_out, r"area\.gpkg: is left out, for no column of its polygons names classes")
 
 
-def test_several_layers_with_the_same_column(tmp_path: Path) -> None:
-    save(tmp_path / "a.tif", photo(), **place(0))
+@pytest.mark.parametrize("file", ["labels.gpkg", "labels/a.gpkg"])
+def test_several_layers_with_the_same_column(tmp_path: Path, file: str) -> None:
+    save(tmp_path / "images" / "a.tif", photo(), **place(0))
+    (tmp_path / file).parent.mkdir(exist_ok=True)
     square = shapely.to_wkb(np.array([shapely.box(600001, 5699995, 600005, 5699999)] * 2))
     for number, layer in enumerate(("buildings", "roads")):
         pyogrio.raw.write(
-            tmp_path / "labels.gpkg", square, [np.array(["x", "x"], object)], ["class"], layer=layer,
+            tmp_path / file, square, [np.array(["x", "x"], object)], ["class"], layer=layer,
             geometry_type="Polygon", crs="EPSG:25832", append=number > 0,
         )  # fmt: skip
     proposal, _ = clean(tmp_path)
-    told = r"labels\.gpkg: several layers have the column 'class' \(buildings, roads\); expected one"
+    told = r"\.gpkg: several layers have the column 'class' \(buildings, roads\); expected one"
     assert says(proposal.left_out, told)
+    assert [row.name for row in proposal.classes] == ["class_1"]
 
 
 def test_a_table_of_tile_labels(tmp_path: Path) -> None:

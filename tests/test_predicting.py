@@ -30,7 +30,7 @@ from reliefseg.inference.plan import Plan
 from reliefseg.inference.store import FolderStore
 from reliefseg.raster import ClassSpec, ClassTable, open_scene, read_header
 from reliefseg.raster.opening import quiet_georeferencing
-from reliefseg.workflow import Shard, find_scenes, load_model, merge, predict, scene_work
+from reliefseg.workflow import Shard, Wanted, find_scenes, load_model, merge, predict, scene_work
 from reliefseg.workflow.scene_work import EVERYTHING
 
 HEIGHT, WIDTH = 170, 230
@@ -183,8 +183,10 @@ def test_shards_and_merge_give_the_same_bytes_in_any_order(model, scene, tmp_pat
     with pytest.raises(InputError, match=r"scene city: \d of \d+ pieces are not there.*run the missing shards"):
         merge(model, [scene], out)
     predict(model, [scene], out, shard=Shard(2, 3))
-    (tally,) = merge(model, [scene], out)
+    notes = Notes()
+    (tally,) = merge(model, [scene], out, say=notes)
     assert tally["pieces"] == 0
+    assert notes.said("city: nothing left to compute; done in ")
     assert contents(out) == whole
 
 
@@ -460,8 +462,10 @@ def test_a_model_for_other_bands_is_refused_before_anything_is_written(model, tm
 def test_a_full_disk_is_told_before_it_is_full(model, scene, tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(work.shutil, "disk_usage", lambda path: usage._replace(free=1000))
-    with pytest.raises(InputError, match="the disk is too full for scene city"):
+    with pytest.raises(InputError, match=r"the disk is too full for scene city: 0\.3 MB are needed"):
         predict(model, [scene], tmp_path / "out")
+    with pytest.raises(InputError, match=r"0\.4 MB are needed"):
+        predict(model, [scene], tmp_path / "out", Wanted(probabilities=True))
 
 
 def test_a_disk_that_fills_up_is_one_message(model, scene, tmp_path, monkeypatch, capsys):

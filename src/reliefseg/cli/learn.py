@@ -28,6 +28,7 @@ from reliefseg.cli.common import (
 from reliefseg.cli.figures import metrics_table
 from reliefseg.learning import is_first_process
 from reliefseg.raster import load_dataset
+from reliefseg.workflow.record import DATA
 
 
 def pretrain(
@@ -38,7 +39,7 @@ def pretrain(
     """Learn from tile labels alone: which classes does a tile show?"""
     teller = _speaker(quiet)
     settings = learning_settings(preset, config, assign, devices, nodes, out, resume, teller)
-    with resumable(out / "data.json"):
+    with resumable(out / DATA):
         workflow.refuse_errors(dataset, teller)
         encoder = workflow.pretrain(load_dataset(dataset, cache), out, settings, resume=resume, say=teller)
     _told(as_json, {"run": str(out), "encoder": str(encoder)}, f"encoder: {encoder}")
@@ -52,7 +53,7 @@ def train(
     """Train: depth, pretraining and adversarial training, whatever is missing."""
     teller = _speaker(quiet)
     settings = learning_settings(preset, config, assign, devices, nodes, out, resume, teller)
-    with resumable(out / "data.json"):
+    with resumable(out / DATA):
         workflow.refuse_errors(dataset, teller)
         model = workflow.train(load_dataset(dataset, cache), out, settings, resume=resume, say=teller)
     _told(as_json, {"run": str(out), "model": str(model)}, f"model: {model}")
@@ -66,7 +67,7 @@ def run(
     """Check, train, evaluate and report in one go."""
     teller = _speaker(quiet)
     settings = learning_settings(preset, config, assign, devices, nodes, out, resume, teller)
-    with resumable(out / "data.json"):
+    with resumable(out / DATA):
         done = workflow.run_all(dataset, out, settings, cache=cache, resume=resume, say=teller)
     _tell_of(done, as_json)
 

@@ -20,6 +20,7 @@ from reliefseg.depth.source import WEIGHTS, Block, Maker, Making, Step, blocks_o
 from reliefseg.depth.store import PlaneStore
 from reliefseg.errors import InputError
 from reliefseg.raster import Scene, Window
+from reliefseg.raster.check import GSDS
 from reliefseg.raster.files import hash_file
 
 if TYPE_CHECKING:
@@ -32,9 +33,6 @@ SEEN_GSDS = (0.2, 0.375)
 fine look has the edges, the coarse one tells a wide roof from a square (`docs/depth.md`)."""
 ASSUMED_GSDS = (0.15, 0.3, 0.6)
 """Where the gsd is unknown: it may be any of these; what is seen at the working gsd of each is averaged likewise."""
-GSDS = (0.01, 2.0)
-"""Known gsds that it takes, metres a pixel. It has learnt from tiles of up to 1.6 m; at 2 m a house is five pixels.
-Coarser, there is little to see, and windows, 26 px wide at 2 m, become too many to look at."""
 STEPS = 100
 """Progress is told in so many steps a scene, however many windows it has."""
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from reliefseg.errors import InputError, first_line
-from reliefseg.networks import U2Net
-from reliefseg.networks.packed import PIXELS, RELIEF
+from reliefseg.networks import PackedU2Net
+from reliefseg.networks.packed import PIXELS
 from reliefseg.raster.files import whole_file
 
 FORMAT = 1
@@ -24,14 +22,6 @@ WORKING_GSD = 0.25
 """Metres a pixel at which the network is scored, and sees a scene whose gsd is assumed."""
 TALLEST_M = 150.0
 """No prediction is higher."""
-
-
-class Seen(NamedTuple):
-    """What the network makes of photographs: log(1 + metres above ground) at every pixel, fused and of the six side
-    outputs."""
-
-    fused: Float[Tensor, "n h w"]
-    sides: tuple[Float[Tensor, "n h w"], ...]
 
 
 class HeightCard(BaseModel):
@@ -48,21 +38,14 @@ class HeightCard(BaseModel):
     """How it was made: command, data, seeds, figures."""
 
 
-class HeightNetwork(nn.Module):
-    """A small U²-Net on photographs seen 2 × 2 pixels at a time.
+class HeightNetwork(PackedU2Net):
+    """Sees photographs, normalised by the mean and deviation of their scene.
 
-    Working at half the size costs a quarter and loses nothing that the weights could not carry: the pixels of a
-    square become channels, and each square answers with four heights. Source of that: Shi et al., CVPR 2016.
+    Its one output a pixel, fused and of each side, is log(1 + metres above ground).
     """
 
     def __init__(self) -> None:
-        super().__init__()
-        self.body = U2Net(3 * PIXELS**2, PIXELS**2, RELIEF)
-
-    def forward(self, photos: Float[Tensor, "n 3 h w"]) -> Seen:
-        """Photographs, normalised by the mean and deviation of their scene; height and width are even."""
-        output = self.body(F.pixel_unshuffle(photos, PIXELS))
-        return Seen(_heights(output.fused), tuple(_heights(side) for side in output.sides))
+        super().__init__(bands=3, classes=1)
 
 
 def metres(log_heights: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
@@ -114,7 +97,3 @@ def read_card(path: Path) -> HeightCard:
         raise InputError(
             f"depth weights {path}: no weights of reliefseg depth fit ({type(error).__name__}: {first_line(error)})"
         ) from None
-
-
-def _heights(output: Float[Tensor, "n four h w"]) -> Float[Tensor, "n h2 w2"]:
-    return F.pixel_shuffle(output, PIXELS)[:, 0]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from reliefseg.depth.bands import Photo
 from reliefseg.depth.disguise import normalised
-from reliefseg.depth.heights import HeightCard, HeightNetwork, Seen, load_heights, metres
+from reliefseg.depth.heights import HeightCard, HeightNetwork, load_heights, metres
 from reliefseg.depth.pool import resampled
 from reliefseg.hardware import pick_device, pick_precision, placed
 from reliefseg.networks import folded
@@ -45,7 +45,7 @@ class HeightLooker:
     def look(self, photo: Photo, window: Window) -> Float32[np.ndarray, "side side"]:
         """Metres above ground in a window of a scene, on the network's own pixels."""
         shown = self._shown(photo, window)
-        looks = [torch.rot90(self._seen(torch.rot90(shown, k, (2, 3))).fused, -k, (1, 2)) for k in range(self.turns)]
+        looks = [torch.rot90(self._seen(torch.rot90(shown, k, (2, 3))), -k, (1, 2)) for k in range(self.turns)]
         return metres(torch.stack(looks).mean(dim=0))[0].cpu().numpy()
 
     def _shown(self, photo: Photo, window: Window) -> Float32[Tensor, "1 3 side side"]:
@@ -55,6 +55,6 @@ class HeightLooker:
         return normalised(tile, mean, deviation)
 
     @torch.inference_mode()
-    def _seen(self, shown: Float[Tensor, "1 3 side side"]) -> Seen:
+    def _seen(self, shown: Float[Tensor, "1 3 side side"]) -> Float[Tensor, "1 side side"]:
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.reduced):
-            return self.network(shown.to(self.device).contiguous(memory_format=torch.channels_last))
+            return self.network(shown.to(self.device).contiguous(memory_format=torch.channels_last)).fused[:, 0]

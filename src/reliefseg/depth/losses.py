@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from reliefseg.depth.heights import Seen, metres
+from reliefseg.depth.heights import metres
+from reliefseg.networks import U2NetOutput
 
 LEVEL = 0.5
 """Share of a common error of a whole tile that the scale-invariant loss forgives. Source: Eigen et al., eq. 4."""
@@ -17,19 +18,20 @@ SIDES, GRADIENT, IN_METRES = 0.15, 0.5, 0.05
 
 
 def fitting_loss(
-    seen: Seen,
+    seen: U2NetOutput,
     true_m: Float[Tensor, "n h w"],
     known: Bool[Tensor, "n h w"],
 ) -> Float[Tensor, ""]:
     """Loss of a batch of tiles; heights in metres above ground count where they are `known`.
 
-    Heights are compared as log(1 + metres): 1 m at the ground weighs as much as 10 m on a tower.
+    The network answers log(1 + metres), and so heights are compared: 1 m at the ground weighs as much as 10 m on a
+    tower.
     """
     truth = true_m.clamp(min=0).log1p()
-    fused = seen.fused.float()
+    fused = seen.fused[:, 0].float()
     loss = scale_invariant(fused, truth, known) + GRADIENT * gradient_matching(fused, truth, known)
     for side in seen.sides:
-        loss = loss + SIDES * scale_invariant(side.float(), truth, known)
+        loss = loss + SIDES * scale_invariant(side[:, 0].float(), truth, known)
     tall = (F.smooth_l1_loss(metres(fused), true_m.clamp(min=0), reduction="none", beta=2.0) * known).sum()
     tall = tall / known.sum().clamp(min=1)
     return loss + IN_METRES * tall

@@ -41,7 +41,7 @@ def score_heights(network: HeightNetwork, scenes: Sequence[FittingScene], tile: 
         tiles = grid_tiles(scene, tile, WORKING_GSD)
         thumbnails = tiles.thumbnails.flatten(2)
         photos = normalised(tiles.photos, thumbnails.mean(dim=2), thumbnails.std(dim=2))
-        seen = torch.cat([metres(network(part).fused) for part in photos.split(BATCH)])
+        seen = torch.cat([metres(network(part).fused[:, 0]) for part in photos.split(BATCH)])
         known = tiles.known.numpy()
         if known.any():
             figures.append(_figures(seen.numpy()[known], tiles.metres.numpy()[known]))

@@ -33,6 +33,10 @@ class Wanted:
     probabilities: bool = False
     polygons: bool = False
 
+    def bytes_a_pixel(self, classes: int) -> int:
+        """Of the rasters, not compressed."""
+        return 1 + self.uncertainty + classes * self.probabilities
+
 
 def write_results(
     blocks: Iterable[Block],
@@ -60,7 +64,8 @@ def write_results(
         if wanted.polygons:
             paths["polygons"] = folder / "polygons.gpkg"
             write_polygons(paths["polygons"], blocks, grid, classes, ground)
-            write_text(folder / "polygons.qml", polygon_style(classes))
+            paths["polygon_style"] = folder / "polygons.qml"
+            write_text(paths["polygon_style"], polygon_style(classes))
     return paths
 
 

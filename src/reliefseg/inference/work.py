@@ -142,10 +142,10 @@ class WorkFolder:
         """The pieces still to do."""
         return [piece for piece in plan.pieces if not self.store.has(piece)]
 
-    def refuse_small_disk(self, plan: Plan, classes: int) -> None:
-        """An `InputError` where the pieces to do and the results would not fit on the disk."""
-        todo = self.missing(plan)
-        needed = sum(2 * classes * p.area.height * p.area.width + p.core.height * p.core.width for p in todo)
+    def refuse_small_disk(self, plan: Plan, classes: int, bytes_a_pixel: int) -> None:
+        """An `InputError` where the pieces to do, and the rasters, would not fit on the disk."""
+        needed = sum(2 * classes * p.area.height * p.area.width for p in self.missing(plan))
+        needed += bytes_a_pixel * plan.height * plan.width
         free = shutil.disk_usage(self.out).free
         if needed > free:
             raise InputError(

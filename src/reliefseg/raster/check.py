@@ -20,6 +20,9 @@ from reliefseg.raster.tile_labels import ruled_windows
 
 GSD_FACTOR = 1.5
 """Scenes whose gsd differ by more than this factor are worth a warning."""
+GSDS = (0.01, 2.0)
+"""Metres a pixel that the depth network takes. It has learnt from up to 1.6 m; at 2 m a house is five pixels, and
+windows, 26 px wide there, become too many to look at. What lies outside is most often a slip of units."""
 
 Tick = Callable[[int, int], None]
 """Told after each scene how many of how many are done."""
@@ -139,6 +142,7 @@ def check_dataset(path: str | Path, tick: Tick | None = None) -> CheckReport:
         warnings=(),
     )
     warnings = [
+        *_odd_gsd_warnings(report),
         *_gsd_warnings(report),
         *_class_warnings(report),
         *_score_warnings(report),
@@ -237,6 +241,18 @@ def _gsd_warnings(report: CheckReport) -> list[str]:
     return [
         f"the gsd differs by a factor {coarse / fine:.1f}: {fine:.3g} m a pixel (scene {one}) to {coarse:.3g} "
         f"(scene {other}); objects differ in size by that much: resample, or make two data sets"
+    ]
+
+
+def _odd_gsd_warnings(report: CheckReport) -> list[str]:
+    finest, coarsest = GSDS
+    odd = [row for row in report.scenes if row.gsd is not None and not finest <= row.gsd <= coarsest]
+    if not odd:
+        return []
+    named = ", ".join(f"{row.name} ({row.gsd:.3g} m)" for row in odd[:5]) + (", …" if len(odd) > 5 else "")
+    return [
+        f"the gsd of {len(odd)} of {len(report.scenes)} scenes is not within {finest:g} to {coarsest:g} m a pixel: "
+        f"{named}; is it in other units? Correct gsd in dataset.toml, or train without depth: --set depth.source=none"
     ]
 
 

@@ -16,7 +16,7 @@ from reliefseg.raster.grid import Grid
 from reliefseg.raster.inspection import strips
 from reliefseg.raster.labels import kind_fault, list_counts, list_label_values
 from reliefseg.raster.opening import read_header
-from reliefseg.raster.polygons import burn_polygons, polygon_fault
+from reliefseg.raster.polygons import burn_polygons, layer_info, polygon_fault
 from reliefseg.raster.proposal import ClassRow
 
 MOST_COLORS = 64
@@ -82,19 +82,23 @@ def by_rasters(paths: Sequence[Path], tick: Callable[[int, int], None] | None = 
 
 
 def by_polygons(paths: Sequence[Path]) -> Labelling | None:
-    """The values of the column that most likely names classes; None where no file has such a column."""
-    tables = {path: read_polygon_table(path) for path in paths}
-    known = [table for table in tables.values() if table is not None]
-    if not known:
+    """The values of the column that most likely names classes; None where no file has such a column.
+
+    InputError: a file that cannot be read, or has several layers with that column.
+    """
+    tables = {path: table for path in paths if (table := read_polygon_table(path)) is not None}
+    if not tables:
         return None
-    column = Counter(table.column for table in known).most_common(1)[0][0]
-    fitting = [table for table in known if table.column == column]
-    counts = sum((table.counts for table in fitting), Counter[str]())
+    column = Counter(table.column for table in tables.values()).most_common(1)[0][0]
+    fitting = {path: table for path, table in tables.items() if table.column == column}
+    for path in fitting:
+        layer_info(path, column)
+    counts = sum((table.counts for table in fitting.values()), Counter[str]())
     lines = [f"the classes are taken from the column {column!r} of the polygons; another one: class_column",
              "what no polygon covers is ignored; if it is of a class, say so: unlabelled_is = \"…\""]  # fmt: skip
     if len(counts) > MOST_COLORS:
         lines.append(f"the column {column!r} has {len(counts)} values; the {MOST_COLORS} commonest are proposed")
-    return Labelling(_polygon_rows(counts, fitting), "polygons", tuple(lines), column)
+    return Labelling(_polygon_rows(counts, list(fitting.values())), "polygons", tuple(lines), column)
 
 
 def covers(path: Path, grid: Grid, labelling: Labelling) -> bool:

@@ -38,7 +38,7 @@ def polygon_fault(path: Path, grid: Grid, class_column: str | None) -> str | Non
     """What keeps a file from being polygon labels of a scene on this grid; None where nothing does."""
     if class_column is None:
         return 'holds polygons; say which column names the class: [files] class_column = "…"'
-    info = _info(path, class_column)
+    info = layer_info(path, class_column)
     if class_column not in info["fields"]:
         return f"has no column {class_column!r}; there are {', '.join(info['fields']) or 'none'}"
     if grid.crs is not None and info["crs"] is None and not is_local(grid.crs):
@@ -97,7 +97,7 @@ def _known(classes: ClassTable) -> dict[str, int]:
 
 def _read(path: Path, grid: Grid, window: Window, column: str) -> tuple[list[Any], list[str]]:
     """Polygons that may touch the window, in coordinates of the scene's grid, and their column as text."""
-    info = _info(path, column)
+    info = layer_info(path, column)
     bounds = None if grid.crs is None else _bounds_in(grid.at(window), _crs(info["crs"]))
     try:
         _, ids, wkb, fields = pyogrio.raw.read(
@@ -140,8 +140,8 @@ def _text(value: Any) -> str:
     return str(int(value)) if isinstance(value, float | np.floating) and float(value).is_integer() else str(value)
 
 
-def _info(path: Path, column: str) -> dict[str, Any]:
-    """What the file says about its layer of polygons: of several, the one that has the column."""
+def layer_info(path: Path, column: str) -> dict[str, Any]:
+    """What the file says about its layer of polygons: of several, the one that has the column, else an InputError."""
     try:
         names = [str(name) for name, _ in pyogrio.list_layers(path)]
         infos = [pyogrio.read_info(path, layer=name) for name in names]

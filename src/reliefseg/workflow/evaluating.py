@@ -24,7 +24,7 @@ from reliefseg.raster.files import read_json, read_json_if_whole, write_json
 from reliefseg.tiles import SceneArrays
 from reliefseg.workflow.making_depth import depth_rasters
 from reliefseg.workflow.models import Model, load_model
-from reliefseg.workflow.record import classes_not_shown
+from reliefseg.workflow.record import DATA, classes_not_shown
 from reliefseg.workflow.saying import SILENT, Sayer
 
 
@@ -160,7 +160,7 @@ def _one_more_reading(folder: Path) -> int:
 def _effort(run: Path) -> dict[str, Any]:
     """Steps, tiles and labels the model has seen, the seconds it took and on what."""
     settings: Settings = read_settings(run / "config.toml")
-    data = read_json(run / "data.json")
+    data = read_json(run / DATA)
     environment = read_json(run / "environment.json")
     lines = log_lines(run)
     seconds = sum(x["seconds"] for x in lines if x["event"] == "timing" and not x["part"].startswith("evaluation"))

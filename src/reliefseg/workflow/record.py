@@ -20,6 +20,9 @@ from reliefseg.raster.files import read_json
 from reliefseg.tiles.tiers import PLACES
 from reliefseg.workflow.preparing import Preparation
 
+DATA = "data.json"
+"""What a run learns from, in its folder; where it lies, the run is begun."""
+
 
 def notes_on(dataset: Dataset, prepared: Preparation) -> list[str]:
     """What the reader of log and report should know of the data."""
@@ -116,7 +119,7 @@ def refuse_changed(then: Mapping[str, Any], now: Mapping[str, Any], run: Path) -
 
 def classes_not_shown(folder: Path) -> list[str]:
     """Classes of which a run's pixel-labelled scenes have no pixel."""
-    classes = read_json(folder / "data.json")["classes"]
+    classes = read_json(folder / DATA)["classes"]
     return [one["name"] for one in classes if not one["labelled_pixels"]]
 
 

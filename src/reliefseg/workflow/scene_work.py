@@ -135,7 +135,7 @@ def _begin(work: SceneWork, classes: int, shard: Shard, say: Sayer) -> list[Piec
     missing = folder.missing(plan)
     if len(missing) < len(plan.pieces):
         say.note(f"{name}: going on; {len(plan.pieces) - len(missing)} of {len(plan.pieces)} pieces are finished")
-    folder.refuse_small_disk(plan, classes)
+    folder.refuse_small_disk(plan, classes, work.wanted.bytes_a_pixel(classes))
     if reason := why_no_areas(work.scene.grid):
         say.note(f"{name}: {reason}, or state --gsd METRES")
     if missing and (advice := work.layout.advice(work.scene.image, plan)):
@@ -185,10 +185,11 @@ def _tally(
     windows = sum(store.windows(p) for p in todo)
     planned = sum((p.rows[1] - p.rows[0]) * (p.cols[1] - p.cols[0]) for p in todo)
     rate = pixels / 1e6 / seconds
-    say.note(
-        f"{work.scene.name}: {pixels / 1e6:,.1f} megapixels in {in_words(seconds)}, {rate:.2f} a second, with "
-        f"{engine}; {windows:,} windows computed, {planned - windows:,} without a valid pixel skipped"
+    computed = (
+        f"{pixels / 1e6:,.1f} megapixels in {in_words(seconds)}, {rate:.2f} a second, with {engine}; "
+        f"{windows:,} windows computed, {planned - windows:,} without a valid pixel skipped"
     )
+    say.note(f"{work.scene.name}: {computed if todo else f'nothing left to compute; done in {in_words(seconds)}'}")
     return {
         "scene": work.scene.name, "megapixels": pixels / 1e6, "seconds": round(seconds, 3),
         "megapixels_per_second": rate, "engine": engine, "windows": windows, "windows_skipped": planned - windows,

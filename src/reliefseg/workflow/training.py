@@ -25,13 +25,13 @@ from reliefseg.raster.files import read_json, whole_file, write_json, write_text
 from reliefseg.workflow.calibrating import calibrated
 from reliefseg.workflow.making_depth import make_training_depth
 from reliefseg.workflow.preparing import Preparation, prepare
-from reliefseg.workflow.record import data_summary, environment, notes_on, refuse_changed
+from reliefseg.workflow.record import DATA, data_summary, environment, notes_on, refuse_changed
 from reliefseg.workflow.saying import SILENT, Sayer, in_words
 from reliefseg.workflow.settling import settled
 from reliefseg.workflow.starting_weights import start_from_depth, start_from_official
 from reliefseg.workflow.validating import panel_maker, validator
 
-ENCODER, CHECKPOINTS, DATA = "encoder.safetensors", "checkpoints", "data.json"
+ENCODER, CHECKPOINTS = "encoder.safetensors", "checkpoints"
 
 
 def train(dataset: Dataset, run: Path, settings: Settings, *, resume: bool = False, say: Sayer = SILENT) -> Path:
