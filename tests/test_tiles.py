@@ -1,5 +1,7 @@
 """Boxes, sampling, jitter and the bank."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -72,6 +74,16 @@ def test_turning_the_box_is_turning_the_tile(flips, row, col, side):
         expected = torch.flip(expected, axes) if axes else expected
         expected = expected.transpose(-1, -2) if flips[2] else expected
         torch.testing.assert_close(sample(bank.scenes, other, 24), expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("side", [24, 31, 48])  # shrunk by two, every position lies between two pixels
+def test_a_mirrored_scene_gives_mirrored_tiles(side):
+    one = scene()
+    mirrored = replace(one, bands=one.bands[:, ::-1].copy(), labels=one.labels[::-1].copy())
+    box, same = exactly(4, 7, side, side), exactly(60 - 4 - side, 7, side, side)
+    for sample in (sample_bands, sample_labels):
+        expected = torch.flip(sample(bank_of(one, normalise=False).scenes, box, 24), [-2])
+        torch.testing.assert_close(sample(bank_of(mirrored, normalise=False).scenes, same, 24), expected)
 
 
 def test_all_eight_orientations_occur_equally_often():

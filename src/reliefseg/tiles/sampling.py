@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float, Float64, Int64, UInt8
 from torch import Tensor
 
 from reliefseg.tiles.boxes import Boxes
@@ -44,8 +44,8 @@ def sample_labels(scenes: FlatScenes, boxes: Boxes, size: int) -> UInt8[Tensor, 
     """Tiles of the class ids, nearest, on the same sampling grid."""
     start, width, rows, cols = _coordinates(scenes, boxes, size)
     scene = _scene(scenes, boxes)
-    row = _mirrored(torch.floor(rows + 0.5).long(), scenes.height[scene])
-    col = _mirrored(torch.floor(cols + 0.5).long(), scenes.width[scene])
+    row = _mirrored(_nearest(rows), scenes.height[scene])
+    col = _mirrored(_nearest(cols), scenes.width[scene])
     index = _outer(start[:, None] + row * width[:, None], col, _on(scenes, boxes.transpose))
     return scenes.labels[index.flatten()].view(index.shape).to(scenes.device)
 
@@ -78,6 +78,15 @@ def _coordinates(scenes: FlatScenes, boxes: Boxes, size: int) -> tuple[Tensor, T
     cols = np.where(boxes.flip_cols[:, None], cols[:, ::-1], cols)
     scene = _scene(scenes, boxes)
     return scenes.start[scene], scenes.width[scene], _on(scenes, rows), _on(scenes, cols)
+
+
+def _nearest(position: Float64[Tensor, "n size"]) -> Int64[Tensor, "n size"]:
+    """The nearest pixels; of two as near the one towards the box's middle, so that no tile is shifted, flipped or not.
+
+    All of a box's positions are ties where it is shrunk by an even factor.
+    """
+    middle = (position[:, :1] + position[:, -1:]) / 2
+    return torch.where(position < middle, torch.floor(position + 0.5), torch.ceil(position - 0.5)).long()
 
 
 def _neighbours(position: Tensor, extent: Tensor) -> tuple[Tensor, Tensor, Tensor]:
