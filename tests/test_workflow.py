@@ -104,6 +104,20 @@ def test_a_reading_that_is_broken_off_is_counted(data, trained, tmp_path, monkey
     assert json.loads((run / "evaluation" / "test" / "readings.json").read_text())["readings"] == before + 1
 
 
+def test_scoring_scenes_that_were_learnt_from_is_said(data, trained, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    unseen = json.loads((run / "evaluation" / "test" / "metrics.json").read_text())
+    assert unseen["learnt_from"] == []
+    shutil.rmtree(run / "evaluation")
+    assert command(["evaluate", str(run), str(data), "--split", "pixel_labelled", "--json"]) == 0
+    out, err = capsys.readouterr()
+    metrics = json.loads(out)
+    assert metrics["learnt_from"] == metrics["scenes"]
+    assert "warning: the networks learnt from" in err
+    assert "Measure it on scenes it never saw" in (run / "report.html").read_text()
+
+
 def test_predicted_maps_lie_on_the_scenes_own_grid(data, trained, tmp_path, capsys):
     scene = load_dataset(data).split("test")[0]
     heights = ["--heights", str(data / "heights" / "{scene}.tif"), "--ground", str(data / "ground" / "{scene}.tif")]

@@ -43,7 +43,7 @@ ResultsOut = Annotated[Path, typer.Option("-o", "--out", help="Folder for the re
 Heights = Annotated[str | None, typer.Option("--heights", help="Surface models, as 'FOLDER/{scene}.tif'.")]
 Ground = Annotated[str | None, typer.Option("--ground", help="Terrain models, likewise.")]
 AboveGround = Annotated[bool, typer.Option("--ndsm", help="Heights are above ground already.")]
-Gsd = Annotated[float | None, typer.Option("--gsd", min=1e-4, help="Metres a pixel, for scenes that do not say.")]
+Gsd = Annotated[float | None, typer.Option("--gsd", help="Metres a pixel, for scenes that do not say.")]
 
 
 EngineOption = Annotated[

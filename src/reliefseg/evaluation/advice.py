@@ -85,6 +85,13 @@ def _no_figures(run: RunFiles, split: SplitFiles | None) -> Advice | None:
             "another place, name them as split test, and evaluate.",
             f"reliefseg evaluate {shlex.quote(str(run.path))} DATASET --split test",
         )
+    if learnt := split.metrics.get("learnt_from"):
+        return Advice(
+            "Measure it on scenes it never saw",
+            f"The networks learnt from {len(learnt)} of the scenes that the figures come from: they say how well it "
+            "remembers, nothing of new scenes. Name labelled scenes from another place as split test.",
+            f"reliefseg evaluate {shlex.quote(str(run.path))} DATASET --split test",
+        )
     if split.name == "test":
         return None
     reason = (

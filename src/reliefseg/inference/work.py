@@ -160,15 +160,20 @@ def _remove_unused(folder: Path, in_use: InputError) -> None:
 
 
 def source_hash(scene: Scene, depth: Path | None) -> str:
-    """Changes with the scene's files: their headers, sizes and times of change, and what depth was made from."""
+    """Changes with the scene's files: their headers, sizes and times of change, and what depth was made from.
+
+    InputError: a VRT names a file that is not there.
+    """
     facts: list[Any] = [scene.bands]
     for path in [scene.image, *([depth] if depth else [])]:
         with opened(path) as dataset:
             crs = None if dataset.crs is None else dataset.crs.to_wkt()
             facts += [dataset.shape, list(dataset.transform), crs, dataset.dtypes, repr(dataset.nodatavals)]
             facts += [dataset.tags().get("depth_key"), *([glimpse(dataset)] if is_remote(path) else [])]
-        files = [] if path == depth else files_of(path)
-        facts += [_stamp(file) for file in files if is_data(file.name)]
+        files = [file for file in ([] if path == depth else files_of(path)) if is_data(file.name)]
+        if gone := [file for file in files if not is_remote(file) and not file.exists()]:
+            raise InputError(f"scene {scene.name}: {path} names {gone[0]}, which does not exist; bring it back")
+        facts += [_stamp(file) for file in files]
     return hashlib.sha256(json.dumps(facts, default=str).encode()).hexdigest()
 
 

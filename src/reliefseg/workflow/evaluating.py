@@ -45,8 +45,8 @@ Show = Callable[[Shown, Path], None]
 def evaluate(run: Path, dataset: Dataset, split: str = "test", *, say: Sayer = SILENT) -> dict[str, Any]:
     """Scores a run's model on whole scenes of a split; writes `evaluation/<split>/` and returns its metrics.
 
-    This and `measure` alone read a test split; how often they began to do so for this run is in the metrics as
-    `readings`.
+    This and `measure` alone score a test split; how often they began to do so for this run is in the metrics as
+    `readings`. Scenes that the run learnt from are in them as `learnt_from`, and it is said.
     InputError: no such split, scenes without labels, bands or classes that are not the model's.
     """
     return _evaluated(run, dataset, split, _draw, say)
@@ -67,6 +67,9 @@ def _evaluated(run: Path, dataset: Dataset, split: str, show: Show, say: Sayer) 
         depth = depth_rasters(scenes, model.predictor.spec.depth, dataset.cache, say)
         folder = run / "evaluation" / split
         readings = _one_more_reading(folder)
+        learnt = _learnt_from(run, dataset, scenes)
+        for note in [*_on_learnt(learnt, scenes), *(note for scene in scenes for note in model.doubts(scene))]:
+            say.note(note)
         began = time.monotonic()
         tally, reliability = SplitEvaluation(dataset.classes), ReliabilityCounts.none()
         with say.progress(f"evaluating on {split}") as tick:
@@ -77,7 +80,7 @@ def _evaluated(run: Path, dataset: Dataset, split: str, show: Show, say: Sayer) 
         seconds = time.monotonic() - began
         calibration = calibration_figures(reliability, model.spec.temperature)
         metrics = {**tally.to_metrics(), "calibration": calibration, **effort}
-        metrics |= {"split": split, "readings": readings}
+        metrics |= {"split": split, "readings": readings, "learnt_from": learnt}
         write_json(folder / "metrics.json", metrics)
         if unlearnt := [n for n in classes_not_shown(run) if n not in metrics["classes_without_truth"]]:
             say.note(f"No pixel-labelled scene shows {', '.join(unlearnt)}; what it scores is in the means.")
@@ -85,6 +88,25 @@ def _evaluated(run: Path, dataset: Dataset, split: str, show: Show, say: Sayer) 
         log.write("run", "timing", part=f"evaluation on {split}", seconds=round(seconds, 2))
         log.close()
     return metrics
+
+
+def _learnt_from(run: Path, dataset: Dataset, scenes: Sequence[Scene]) -> list[str]:
+    """Those of the scenes, by name, that the run learnt from by pixel or tile labels."""
+    data = read_json(run / DATA)
+    if data["name"] != dataset.name:
+        return []
+    names = {one["name"] for split in ("pixel_labelled", "tile_labelled") for one in data["splits"].get(split, [])}
+    return [scene.name for scene in scenes if scene.name in names]
+
+
+def _on_learnt(learnt: Sequence[str], scenes: Sequence[Scene]) -> list[str]:
+    if not learnt:
+        return []
+    some = ", ".join(learnt[:5]) + (", …" if len(learnt) > 5 else "")
+    return [
+        f"warning: the networks learnt from {len(learnt)} of these {len(scenes)} scenes ({some}): the figures say how "
+        "well they remember, nothing of new scenes"
+    ]
 
 
 def _as_trained(run: Path) -> Model:

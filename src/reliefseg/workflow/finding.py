@@ -15,6 +15,8 @@ from reliefseg.raster import SceneFiles
 from reliefseg.raster.gathering import RASTER_SUFFIXES
 from reliefseg.raster.heights import HeightsAre
 from reliefseg.raster.opening import is_remote
+from reliefseg.raster.patterns import readable
+from reliefseg.workflow.writing import NOTE
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,15 @@ class HeightFiles:
 def find_scenes(arguments: Sequence[str]) -> list[Path]:
     """Files, folders, globs and URLs as a list of scenes; InputError names every argument that gives none.
 
-    URLs and places in GDAL's virtual file systems are taken as they are.
+    URLs and places in GDAL's virtual file systems are taken as they are. In folders and globs what `predict` wrote is
+    passed over, so that the same command goes on where its results lie among the scenes.
     """
     found, missing = [], []
     for argument in arguments:
         here = _found(argument)
         found += here
         missing += [] if here else [f"{argument}: no scene here; expected a file, a folder with images, or a glob"]
+        missing += [f"{readable(p)}: its name is not UTF-8; rename it" for p in here if readable(p) != str(p)]
     if missing:
         raise InputError(missing)
     return list(dict.fromkeys(found))
@@ -55,13 +59,20 @@ def _found(argument: str) -> list[Path]:
     if is_remote(path) or path.is_file():
         return [path]
     if path.is_dir():
-        return sorted(p for p in path.iterdir() if p.suffix.lower() in RASTER_SUFFIXES and not p.name.startswith("."))
+        images = (p for p in path.iterdir() if p.suffix.lower() in RASTER_SUFFIXES and not p.name.startswith("."))
+        return _scenes_among(sorted(images))
     try:
         found = sorted(Path(path.anchor or ".").glob(argument.removeprefix(path.anchor)))
     except ValueError as error:
         raise InputError(f"{argument}: no glob ({error}); ** stands between slashes, as in scenes/**/*.tif") from None
     fixed = sum(1 for _ in takewhile(lambda part: not glob.has_magic(part), path.parts))
-    return [p for p in found if not any(part.startswith(".") and part != ".." for part in p.parts[fixed:])]
+    shown = [p for p in found if not any(part.startswith(".") and part != ".." for part in p.parts[fixed:])]
+    return _scenes_among(shown)
+
+
+def _scenes_among(paths: Sequence[Path]) -> list[Path]:
+    """Without folders, and without what lies in the folder of a finished prediction."""
+    return [path for path in paths if not path.is_dir() and not (path.parent / NOTE).exists()]
 
 
 def _without_double_slash(argument: str) -> str:

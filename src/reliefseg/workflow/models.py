@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,8 +30,10 @@ from reliefseg.workflow.finding import HeightFiles
 
 COARSE = 1.5
 """From this ratio of pixel sizes on, a scene lacks detail that the model has learnt from, and that is said."""
-
-
+COARSEST, FINEST = 8.0, 32.0
+"""Scenes with pixels larger, or smaller, than the model's by more than this are refused."""
+SMALLEST, LARGEST = 1e-4, 100.0
+"""What may be stated as the size of a pixel, metres."""
 LOOK, FAR = 512, 10.0
 """Pixels of the middle of a scene, and how many of the model's deviations their mean may lie off, before it is said."""
 
@@ -86,10 +89,15 @@ class Model:
 
     def open(self, image: Path, heights: HeightFiles | None = None, gsd: float | None = None) -> Scene:
         """The scene in this file; InputError where its bands are not the model's or its heights are not there."""
-        files = SceneFiles(image) if heights is None else heights.beside(image)
+        if gsd is not None and not SMALLEST <= gsd <= LARGEST:
+            raise InputError(f"--gsd {gsd:g}: no size of a pixel; expected {SMALLEST:g} to {LARGEST:g} metres")
+        needs_heights = self.spec.depth.source == "raster"
+        files = heights.beside(image) if heights is not None and needs_heights else SceneFiles(image)
         scene, faults = survey_scene(image.stem, files, self.spec.scene_bands, self.classes, gsd)
-        if self.spec.depth.source == "raster" and heights is None:
+        if needs_heights and heights is None:
             faults.append(f"scene {image.stem}: the model needs heights; give --heights 'FOLDER/{{scene}}.tif'")
+        if scene is not None:
+            faults += self._scale_fault(scene)
         if scene is None or faults:
             raise InputError(faults)
         return scene
@@ -108,7 +116,25 @@ class Model:
         ratio = relative_gsd(scene, self.spec.reference_gsd)
         return self.predictor.plan(scene.grid.height, scene.grid.width, ratio)
 
-    def scale_note(self, scene: Scene) -> str | None:
+    def doubts(self, scene: Scene) -> list[str]:
+        """What lets one doubt the scene's map: pixels of another size, or that look unlike those learnt from."""
+        notes = [self._scale_note(scene)]
+        with suppress(InputError):  # damage is told where the scene is computed
+            notes.append(self._looks_note(scene))
+        return [note for note in notes if note is not None]
+
+    def _scale_fault(self, scene: Scene) -> list[str]:
+        """A pixel size so far from the model's that nothing would be recognised, and memory might not do."""
+        known, own = self.spec.reference_gsd, scene.grid.gsd
+        if known is None or own is None or 1 / FINEST <= own / known <= COARSEST:
+            return []
+        return [
+            f"scene {scene.name}: pixels of {own:.3g} m, the model learnt from {known:.3g} m; at most {COARSEST:g} "
+            f"times coarser and {FINEST:g} times finer ones are taken. Is the size in other units? Correct --gsd (or "
+            "the file's CRS), or bring the scene nearer to the model (gdalwarp -tr)"
+        ]
+
+    def _scale_note(self, scene: Scene) -> str | None:
         """What there is to say about the scene's pixel size; None where it is the model's or both are unknown."""
         known, own = self.spec.reference_gsd, scene.grid.gsd
         if known is None:
@@ -126,7 +152,7 @@ class Model:
             f"by {own / known:.3g}; {detail}"
         )
 
-    def looks_note(self, scene: Scene) -> str | None:
+    def _looks_note(self, scene: Scene) -> str | None:
         """What there is to say about pixels unlike those the model learnt from: another bit depth, or other bands."""
         height, width = scene.grid.height, scene.grid.width
         middle = Window((height - LOOK) // 2, (width - LOOK) // 2, LOOK, LOOK).clipped(height, width)

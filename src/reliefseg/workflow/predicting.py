@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from reliefseg.errors import InputError
 from reliefseg.inference.choosing import INT8, EngineName, refuse_absent
@@ -20,6 +20,8 @@ from reliefseg.workflow.scene_work import EVERYTHING, SceneWork, Shard, predict_
 from reliefseg.workflow.writing import finished_files
 
 USUAL = Wanted()
+Item = TypeVar("Item")
+Done = TypeVar("Done")
 
 
 def predict(
@@ -42,20 +44,18 @@ def predict(
     scene is done: after an interruption the same call goes on from them, to the same bytes. A `shard` computes its
     part and leaves the writing to `merge`. The Ray cluster at the address `ray` computes pieces to the same bytes;
     what a lost worker had to do is given to another. `gsd`, metres a pixel, is for scenes that do not say. All scenes
-    are opened before the first is computed, so that wrong ones are told at once; one of which no depth can be made (a
-    single colour) is told at the end, when the others are done.
+    are opened before the first is computed, so that wrong ones are told at once; what fails later (a damaged file, no
+    depth of a single colour) is told at the end, when the others are done.
     """
     model = load_model(run, cache=cache)
     opened = open_scenes(model, scenes, out, engine, heights, gsd, say)
-    tallies, faults = [], []
+
+    def done(scene: Scene) -> dict[str, Any]:
+        work = prepared(model, scene, out, wanted, engine, say)
+        return predict_scene(model, work, shard, on_cluster if ray else Kit.here, say)
+
     with connected(ray) if ray else nullcontext():
-        for scene in opened:
-            try:
-                work = prepared(model, scene, out, wanted, engine, say)
-            except InputError as error:
-                faults += error.offences
-                continue
-            tallies.append(predict_scene(model, work, shard, on_cluster if ray else Kit.here, say))
+        tallies, faults = _each(opened, done)
     if faults:
         raise InputError(faults)
     return tallies
@@ -73,12 +73,29 @@ def merge(
     cache: Path | None = None,
     say: Sayer = SILENT,
 ) -> list[dict[str, Any]]:
-    """Writes the results of scenes whose shards are all done; an InputError says which are not."""
+    """Writes the results of scenes whose shards are all done; an InputError says which are not, and nothing is written.
+
+    A scene of which no depth can be made has no shards: it is told at the end, when the others are written.
+    """
     model = load_model(run, cache=cache)
     opened = open_scenes(model, scenes, out, engine, heights, gsd, say)
-    works = [prepared(model, scene, out, wanted, engine, say) for scene in opened]
+    works, faults = _each(opened, lambda scene: prepared(model, scene, out, wanted, engine, say))
     refuse_unfinished(works)
-    return [predict_scene(model, work, EVERYTHING, Kit.here, say) for work in works]
+    tallies, more = _each(works, lambda work: predict_scene(model, work, EVERYTHING, Kit.here, say))
+    if faults or more:
+        raise InputError([*faults, *more])
+    return tallies
+
+
+def _each(items: Sequence[Item], do: Callable[[Item], Done]) -> tuple[list[Done], list[str]]:
+    """What could be done of all, and the faults of the rest."""
+    found, faults = [], []
+    for item in items:
+        try:
+            found.append(do(item))
+        except InputError as error:
+            faults += error.offences
+    return found, faults
 
 
 def open_scenes(
@@ -105,17 +122,16 @@ def open_scenes(
         raise InputError(faults)
     refuse_collisions(paths, out)
     probe_folder(out)
+    if heights is not None and model.spec.depth.source != "raster":
+        say.note(f"--heights are not used: the model learnt with depth.source = {model.spec.depth.source}")
     if len(model.validation) < 2:
         say.note(
             f"areas have no intervals: they take two validation scenes, this model was evaluated on "
             f"{len(model.validation) or 'none'} (reliefseg evaluate RUN DATASET --split validation)"
         )
     for scene in opened:
-        if note := model.scale_note(scene):
+        for note in model.doubts(scene):
             say.note(note)
-        with suppress(InputError):  # damage is told where the scene is computed
-            if note := model.looks_note(scene):
-                say.note(note)
     return opened
 
 

@@ -97,8 +97,7 @@ def prepared(model: Model, scene: Scene, out: Path, wanted: Wanted, engine: Engi
 
 def predict_scene(model: Model, work: SceneWork, shard: Shard, where: Where, say: Sayer) -> dict[str, Any]:
     """Computes what is missing of a shard's pieces; of all pieces also writes the results. Returns the tally."""
-    made_by = work.made_by if shard == EVERYTHING else {"key": work.folder.recipe.key}
-    if files := finished_files(work.results, made_by):
+    if files := finished_files(work.results, work.made_by):
         work.folder.remove()  # left over where the process was killed while it removed it
         say.note(f"{work.scene.name}: is there already, made by the same model from the same source")
         return {"scene": work.scene.name, "megapixels": work.megapixels, "seconds": 0.0, "files": files}
