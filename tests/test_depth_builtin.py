@@ -113,6 +113,8 @@ def test_weights_come_back_as_half_precision(tmp_path):
     network = HeightNetwork().eval()
     card = HeightCard(range_m=12.5, window=128, trained={"seed": 3})
     save_heights(tmp_path / "w.safetensors", network, card)
+    (tmp_path / "usual").touch()
+    assert (tmp_path / "w.safetensors").stat().st_mode == (tmp_path / "usual").stat().st_mode  # others may read it
     again, told = load_heights(tmp_path / "w.safetensors")
     assert told == card == read_card(tmp_path / "w.safetensors")
     photos = torch.randn(1, 3, 64, 32)

@@ -12,7 +12,6 @@ from lightning_fabric import Fabric
 from sklearn.metrics import average_precision_score, f1_score
 
 from reliefseg.errors import InputError
-from reliefseg.export import write_tensors
 from reliefseg.hardware import pick_precision, placed
 from reliefseg.learning import Hooks, LossSettings, OptimiserSettings, RunLog, Training, TrainSettings, held, train
 from reliefseg.learning.adversarial import Player, supervised_losses, training_step
@@ -34,6 +33,7 @@ from reliefseg.learning.optimiser import build_discriminator_optimiser, build_op
 from reliefseg.learning.pretraining import TileClassifier, tile_scores
 from reliefseg.learning.settings import LessonSettings
 from reliefseg.networks import SMALL, PatchDiscriminator, U2Net
+from reliefseg.networks.tensors import write_tensors
 from reliefseg.raster import IGNORE_INDEX, Window
 from reliefseg.tiles import Boxes, Normalisation, SceneArrays, SceneBank, TileBatch, TileSettings
 

@@ -9,12 +9,13 @@ import torch
 from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from reliefseg.errors import InputError, first_line
 from reliefseg.networks import PackedU2Net
 from reliefseg.networks.packed import PIXELS
+from reliefseg.networks.tensors import write_tensors
 from reliefseg.raster.files import whole_file
 
 FORMAT = 1
@@ -55,10 +56,10 @@ def metres(log_heights: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
 
 def save_heights(path: Path, network: HeightNetwork, card: HeightCard) -> None:
     """Writes weights as float16 with the card in the file's header, whole or not at all."""
-    state = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items() if v.is_floating_point()}
-    halves = {name: value.to(torch.float16) for name, value in state.items()}
+    state = network.state_dict()
+    halves = {name: value.to(torch.float16) for name, value in state.items() if value.is_floating_point()}
     with whole_file(path) as part:
-        save_file(halves, part, {"reliefseg_heights": card.model_dump_json()})
+        write_tensors(part, halves, {"reliefseg_heights": card.model_dump_json()})
 
 
 def load_heights(path: Path) -> tuple[HeightNetwork, HeightCard]:

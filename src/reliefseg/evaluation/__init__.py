@@ -1,8 +1,6 @@
 """Figures, pictures and reports: how good a map is on scenes with labels."""
 
 from reliefseg.evaluation.borders import (
-    BORDER_RADIUS,
-    BoundaryCounts,
     boundary_f1,
     count_boundaries,
     eroded_labels,
@@ -10,14 +8,11 @@ from reliefseg.evaluation.borders import (
 from reliefseg.evaluation.calibration import ReliabilityCounts, calibration_figures, count_reliability
 from reliefseg.evaluation.confusion import classes_without_truth, confusion_matrix, scores_from_confusion
 from reliefseg.evaluation.metrics import SplitEvaluation
-from reliefseg.evaluation.original import SquareCounts, count_squares, original_figures, trivial_figures
+from reliefseg.evaluation.original import count_squares, original_figures, trivial_figures
 
 __all__ = [
-    "BORDER_RADIUS",
-    "BoundaryCounts",
     "ReliabilityCounts",
     "SplitEvaluation",
-    "SquareCounts",
     "boundary_f1",
     "calibration_figures",
     "classes_without_truth",

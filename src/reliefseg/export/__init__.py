@@ -1,6 +1,5 @@
 """What a trained network is saved as."""
 
 from reliefseg.export.bundle import BundleClass, ModelSpec, bundle_hash, load_bundle, save_bundle
-from reliefseg.export.tensors import write_tensors
 
-__all__ = ["BundleClass", "ModelSpec", "bundle_hash", "load_bundle", "save_bundle", "write_tensors"]
+__all__ = ["BundleClass", "ModelSpec", "bundle_hash", "load_bundle", "save_bundle"]

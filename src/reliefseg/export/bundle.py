@@ -13,8 +13,8 @@ from torch import nn
 
 from reliefseg.depth import DepthSettings
 from reliefseg.errors import InputError
-from reliefseg.export.tensors import write_tensors
 from reliefseg.networks import Generator, build_generator
+from reliefseg.networks.tensors import write_tensors
 from reliefseg.raster import ClassSpec, ClassTable, explain
 from reliefseg.raster.files import whole_folder
 from reliefseg.tiles import Normalisation

@@ -2,7 +2,7 @@
 
 from reliefseg.generate.character import Sun
 from reliefseg.generate.dataset import fitting_jobs, generate_dataset
-from reliefseg.generate.scene import GeneratedScene, generate_scene
+from reliefseg.generate.scene import generate_scene
 from reliefseg.generate.settings import GenerateSettings, split_counts
 from reliefseg.generate.spectra import BANDS, CLASSES
 
@@ -10,7 +10,6 @@ __all__ = [
     "BANDS",
     "CLASSES",
     "GenerateSettings",
-    "GeneratedScene",
     "Sun",
     "fitting_jobs",
     "generate_dataset",

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from reliefseg.errors import InputError
-from reliefseg.export import write_tensors
+from reliefseg.networks.tensors import write_tensors
 from reliefseg.raster.files import hash_file, read_json, whole_folder
 
 KEPT = 3

@@ -28,8 +28,8 @@ SHARE = 0.4
 """Of what is free, scenes take no more than this: the rest is for learning."""
 FORMAT = 2
 """Counted up when the same key would no longer mean the same bytes."""
-BANDS, LABELS, OUTLINE = "bands", "labels", "outline.json"
-"""Files of a bank on the disk: bare pixels without a header, and how they lie."""
+BANDS, LABELS = "bands", "labels"
+"""Files of a bank on the disk: bare pixels without a header."""
 HOST = torch.device("cpu")
 
 
@@ -125,8 +125,6 @@ def _write(final: Path, scenes: Iterable[SceneArrays], outline: Outline, normali
             for scene in scenes:
                 bands.write(stored_bands(scene, outline, normalisation).data)
                 labels.write(stored_labels(scene).data)
-            how = {"sizes": outline.sizes, "bands": outline.bands, "dtype": str(outline.dtype)}
-            (aside / OUTLINE).write_text(json.dumps(how), encoding="utf-8")
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise

@@ -14,12 +14,13 @@ from safetensors.torch import load_file
 from reliefseg import learning
 from reliefseg.config import Settings, read_settings, to_toml
 from reliefseg.errors import InputError
-from reliefseg.export import ModelSpec, save_bundle, write_tensors
+from reliefseg.export import ModelSpec, save_bundle
 from reliefseg.hardware import describe, pick_device, pick_precision, use_processor
 from reliefseg.learning import Hooks, Log, NoLog, RunLog, Training, held, seconds_per_step
 from reliefseg.learning.processes import Processes, agreed, start
 from reliefseg.learning.run_folder import LOG, unless_full
 from reliefseg.networks import Generator, PackedU2Net
+from reliefseg.networks.tensors import write_tensors
 from reliefseg.raster import Dataset
 from reliefseg.raster.files import read_json, whole_file, write_json, write_text
 from reliefseg.workflow.calibrating import calibrated
