@@ -53,7 +53,7 @@ def advise(run: RunFiles, split: SplitFiles | None) -> list[Advice]:
         _predict(run),
         _no_figures(run, split),
         _label_weakest(run, split),
-        _no_validation(run, split),
+        _no_validation(run),
         _below_trivial(split),
         _train_longer(run),
         _separable(run),
@@ -125,7 +125,7 @@ def _price(run: RunFiles, split: SplitFiles, name: str) -> str:
     return f"The figure rests on {pixels:,} pixels of split {split.name}. More labels of it should help most."
 
 
-def _no_validation(run: RunFiles, split: SplitFiles | None) -> Advice | None:
+def _no_validation(run: RunFiles) -> Advice | None:
     if run.lines("train", "validation") or not run.lines("train", "step"):
         return None
     return Advice(

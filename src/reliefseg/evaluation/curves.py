@@ -62,10 +62,10 @@ def best_check(run: RunFiles) -> Mapping[str, Any] | None:
     return next((line for line in reversed(run.lines("train", "validation")) if line.get("best")), None)
 
 
-def _series(name: str, lines: Sequence[Mapping[str, Any]], key: str, color: str | None = None) -> Series:
+def _series(name: str, lines: Sequence[Mapping[str, Any]], key: str) -> Series:
     """A scalar of log lines over steps, where they have it."""
     having = [line for line in lines if line.get(key) is not None]
-    return Series(name, [line["step"] for line in having], [line[key] for line in having], color)
+    return Series(name, [line["step"] for line in having], [line[key] for line in having])
 
 
 def _class_series(run: RunFiles, lines: Sequence[Mapping[str, Any]], key: str) -> list[Series]:

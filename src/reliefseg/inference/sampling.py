@@ -15,6 +15,7 @@ from reliefseg.inference.plan import Piece, Plan
 from reliefseg.inference.source import Pixels, Read
 from reliefseg.raster import Window
 from reliefseg.tiles import Normalisation, oversampling
+from reliefseg.tiles.flat import DEPTH_STEPS
 
 
 class WorkingImage(NamedTuple):
@@ -116,7 +117,7 @@ def _hull(one: Window, other: Window) -> Window:
 
 def _filled(pixels: Pixels, normalisation: Normalisation) -> Float32[np.ndarray, "bands h w"]:
     """Bands as training stores them: every band's mean where the scene is not valid, depth in its steps."""
-    steps, mean = _steps(pixels.bands.dtype), normalisation.mean
+    steps, mean = DEPTH_STEPS.get(pixels.bands.dtype, 0), normalisation.mean
     planes = np.empty((len(mean), *pixels.valid.shape), np.float32)
     planes[: len(pixels.bands)] = pixels.bands
     if not pixels.valid.all():
@@ -126,11 +127,6 @@ def _filled(pixels: Pixels, normalisation: Normalisation) -> Float32[np.ndarray,
         depth = np.where(pixels.valid & np.isfinite(pixels.depth), pixels.depth, np.float32(mean[-1]))
         planes[-1] = np.rint(depth * steps) / steps if steps else depth
     return planes
-
-
-def _steps(dtype: np.dtype) -> int:
-    """Steps of depth in training's store: that of the scene's own bands; 0: none."""
-    return {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}.get(dtype, 0)
 
 
 def _sampled(

@@ -13,6 +13,9 @@ from torch import Tensor
 from reliefseg.raster import IGNORE_INDEX
 from reliefseg.tiles.arrays import Normalisation, SceneArrays
 
+DEPTH_STEPS = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
+"""In so many steps depth is stored beside bands of these types; beside others as it is."""
+
 
 @dataclass(frozen=True)
 class Outline:
@@ -54,7 +57,7 @@ class Outline:
     @property
     def depth_unit(self) -> float:
         """What depth 1 is stored as."""
-        return {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0}.get(self.dtype, 1.0)
+        return float(DEPTH_STEPS.get(self.dtype, 1))
 
     def parts(self) -> Iterator[slice]:
         """Where each scene's pixels lie among all."""

@@ -170,9 +170,8 @@ class Model:
 
 
 def load_model(
-    path: Path | str, device: str = "auto", precision: Precision = "auto", *, threads: int = 0,
-    cache: Path | None = None,
-) -> Model:  # fmt: skip
+    path: Path | str, device: str = "auto", precision: Precision = "auto", *, cache: Path | None = None
+) -> Model:
     """The model in a run folder or bundle, ready to predict.
 
     InputError: there is none, it is damaged, or the depth network here is not the one it learnt with.
@@ -180,7 +179,7 @@ def load_model(
     spec, network = load_bundle(Path(path))
     _refuse_other_depth(spec, Path(path))
     chosen = pick_device(device)
-    use_processor(threads)
+    use_processor(0)
     predictor = ScenePredictor(spec, network, chosen, precision=pick_precision(precision, chosen))
     known = bundle_hash(Path(path))
     return Model(predictor, known, cache, _validation(Path(path)), load_int8(bundle_folder(Path(path)), known))
