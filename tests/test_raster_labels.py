@@ -24,7 +24,7 @@ from rasterio.warp import transform as transform_points
 from reliefseg.errors import InputError
 from reliefseg.raster import ClassSpec, ClassTable, Grid, Scene, SceneFiles, Window, list_label_values
 from reliefseg.raster.contents import read_polygon_table
-from reliefseg.raster.polygons import burn_polygons
+from reliefseg.raster.polygons import burn_polygons, unknown_values
 from reliefseg.raster.scene import survey_scene
 
 COLORS = ClassTable(
@@ -417,6 +417,14 @@ def test_a_damaged_polygon_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "l.gpkg").write_bytes(b"SQLite format 3\0 and then nothing")
     with pytest.raises(InputError, match=r"l\.gpkg: cannot be read"):
         scene_with(tmp_path / "l.gpkg", SHAPE, COLORS, class_column="kind")
+
+
+def test_an_empty_geojson_is_all_background(tmp_path: Path) -> None:
+    path = tmp_path / "l.geojson"
+    path.write_text('{"type": "FeatureCollection", "features": []}')
+    scene = scene_with(path, SHAPE, COLORS, class_column="kind", unlabelled_is="road")
+    assert (scene.read_labels() == 2).all()
+    assert not unknown_values(path, scene.grid, COLORS, "kind")
 
 
 ENCODING = "its text is not in the encoding it claims, UTF-8"

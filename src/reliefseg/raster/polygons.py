@@ -41,7 +41,7 @@ def polygon_fault(path: Path, grid: Grid, class_column: str | None) -> str | Non
     if class_column is None:
         return 'holds polygons; say which column names the class: [files] class_column = "…"'
     info = layer_info(path, class_column)
-    if class_column not in info["fields"]:
+    if class_column not in info["fields"] and not _is_bare(info):
         return f"has no column {class_column!r}; there are {', '.join(info['fields']) or 'none'}"
     if grid.crs is not None and info["crs"] is None and not is_local(grid.crs):
         return f"has no CRS, but the image has ({grid.crs.to_string()}); assign one (.prj or ogr2ogr -a_srs)"
@@ -100,6 +100,8 @@ def _known(classes: ClassTable) -> dict[str, int]:
 def _read(path: Path, grid: Grid, window: Window, column: str) -> tuple[list[Any], list[str]]:
     """Polygons that may touch the window, in coordinates of the scene's grid, and their column as text."""
     info = layer_info(path, column)
+    if _is_bare(info):
+        return [], []
     bounds = None if grid.crs is None else _bounds_in(grid.at(window), _crs(info["crs"]))
     with reading_polygons(path):
         _, ids, wkb, fields = pyogrio.raw.read(
@@ -138,6 +140,11 @@ def _polygons_of(shapes: Any) -> tuple[Any, Any]:
 def _text(value: Any) -> str:
     """Ids that went through a table with gaps come back as 3.0."""
     return str(int(value)) if isinstance(value, float | np.floating) and float(value).is_integer() else str(value)
+
+
+def _is_bare(info: dict[str, Any]) -> bool:
+    """Whether a layer has neither polygons nor columns, as an empty GeoJSON: it has columns by its polygons alone."""
+    return info["features"] == 0 and len(info["fields"]) == 0
 
 
 @contextmanager
