@@ -375,6 +375,27 @@ def test_a_gsd_in_centimetres_is_told(town: Path) -> None:
     only_warning(check_dataset(town), r"gsd of 3 of 3 scenes is not within 0\.01 to 2 m a pixel: a \(9 m\), b")
 
 
+@pytest.mark.parametrize(("factor", "warned"), [(1.15, False), (1.25, True)])
+def test_pixels_that_are_not_square(town: Path, factor: float, warned: bool) -> None:
+    save(town / "images" / "b.tif", noise(), **place(1) | {"transform": Affine(0.5, 0, 601000, 0, -0.5 * factor, 5e6)})
+    if not warned:
+        assert check_dataset(town).warnings == ()
+        return
+    only_warning(
+        check_dataset(town),
+        r"the pixels of 1 of 3 scenes are not square on the ground: b \(0\.5 m wide, 0\.625 m high\); .*gdalwarp",
+    )
+
+
+def test_square_degrees_are_not_square(town: Path) -> None:
+    for number, name in enumerate("abc"):
+        transform = Affine(1e-5, 0, 11 + number, 0, -1e-5, 50)
+        save(town / "images" / f"{name}.tif", noise(), transform=transform, crs=CRS.from_epsg(4326))
+    only_warning(
+        check_dataset(town), r"3 of 3 scenes are not square .*a \(0\.717 m wide, 1\.11 m high\), b .* projected"
+    )
+
+
 def test_data_types_that_differ(town: Path) -> None:
     save(town / "images" / "b.tif", noise().astype(np.uint16) * 257, **place(1))
     only_warning(

@@ -28,6 +28,9 @@ windows, 26 px wide there, become too many to look at. What lies outside is most
 Tick = Callable[[int, int], None]
 """Told after each scene how many of how many are done."""
 
+STRETCH = 1.2
+"""Pixels whose sides differ by more than this factor on the ground are worth a warning."""
+
 
 @dataclass(frozen=True)
 class SceneRow:
@@ -145,6 +148,7 @@ def check_dataset(path: str | Path, tick: Tick | None = None) -> CheckReport:
     warnings = [
         *_odd_gsd_warnings(report),
         *_gsd_warnings(report),
+        *_stretch_warnings(dataset),
         *_dtype_warnings(report),
         *_class_warnings(report),
         *_score_warnings(report),
@@ -256,6 +260,20 @@ def _odd_gsd_warnings(report: CheckReport) -> list[str]:
     return [
         f"the gsd of {len(odd)} of {len(report.scenes)} scenes is not within {finest:g} to {coarsest:g} m a pixel: "
         f"{named}; is it in other units? Correct gsd in dataset.toml, or train without depth: --set depth.source=none"
+    ]
+
+
+def _stretch_warnings(dataset: Dataset) -> list[str]:
+    odd = {
+        name: scene.grid.pixel_sides for name, scene in dataset.scenes.items() if (scene.grid.stretch or 1) > STRETCH
+    }
+    if not odd:
+        return []
+    sides = [f"{name} ({s[0]:.3g} m wide, {s[1]:.3g} m high)" for name, s in odd.items() if s is not None]
+    named = ", ".join(sides[:5]) + (", …" if len(sides) > 5 else "")
+    return [
+        f"the pixels of {len(odd)} of {len(dataset.scenes)} scenes are not square on the ground: {named}; objects look "
+        "stretched: warp images, labels and heights to square pixels of a projected CRS (gdalwarp -t_srs … -tr …)"
     ]
 
 
