@@ -375,6 +375,55 @@ def test_a_gsd_in_centimetres_is_told(town: Path) -> None:
     only_warning(check_dataset(town), r"gsd of 3 of 3 scenes is not within 0\.01 to 2 m a pixel: a \(9 m\), b")
 
 
+@pytest.mark.parametrize(("factor", "warned"), [(1.15, False), (1.25, True)])
+def test_pixels_that_are_not_square(town: Path, factor: float, warned: bool) -> None:
+    save(town / "images" / "b.tif", noise(), **place(1) | {"transform": Affine(0.5, 0, 601000, 0, -0.5 * factor, 5e6)})
+    if not warned:
+        assert check_dataset(town).warnings == ()
+        return
+    only_warning(
+        check_dataset(town),
+        r"the pixels of 1 of 3 scenes are not square on the ground: b \(0\.5 m wide, 0\.625 m high\); .*gdalwarp",
+    )
+
+
+def test_square_degrees_are_not_square(town: Path) -> None:
+    for number, name in enumerate("abc"):
+        transform = Affine(1e-5, 0, 11 + number, 0, -1e-5, 50)
+        save(town / "images" / f"{name}.tif", noise(), transform=transform, crs=CRS.from_epsg(4326))
+    only_warning(
+        check_dataset(town), r"3 of 3 scenes are not square .*a \(0\.717 m wide, 1\.11 m high\), b .* projected"
+    )
+
+
+def test_data_types_that_differ(town: Path) -> None:
+    save(town / "images" / "b.tif", noise().astype(np.uint16) * 257, **place(1))
+    only_warning(
+        check_dataset(town), r"different data types: uint8 \(2 scenes, as a\), uint16 \(1 scene, as b\); .*-scale"
+    )
+
+
+def test_polygons_that_lie_elsewhere(town: Path) -> None:
+    polygons(town, ["house", "tree"])
+    text = (town / "dataset.toml").read_text()
+    (town / "dataset.toml").write_text(text.replace('validation = ["b"]\ntest = ["c"]', 'validation = ["b", "c"]'))
+    save(town / "images" / "b.tif", noise(), **place(7))
+    only_warning(
+        check_dataset(town),
+        r"scene b: is in the split validation, .*: none of its labels lie on valid pixels; is the CRS of .*b\.gpkg",
+    )
+
+
+def test_labels_that_are_all_ignored(town: Path) -> None:
+    text = TEXT.replace("[files]", '[ignore]\ncolors = ["#000000"]\n[files]')
+    (town / "dataset.toml").write_text(text.replace('test = ["c"]', 'test = ["c", "d"]'))
+    save(town / "images" / "d.tif", noise(), **place(3))
+    save(town / "labels" / "d.png", np.zeros_like(half_half()), "PNG")
+    only_warning(check_dataset(town), r"scene d: is in the split test, .*: all of .*d\.png is ignored; are these its")
+    (town / "dataset.toml").write_text(text.replace('["c"]', '["d"]'))
+    only_warning(check_dataset(town), r"split test: no pixel has a class")  # not told twice
+
+
 def test_classes_without_labels(town: Path) -> None:
     (town / "dataset.toml").write_text(
         TEXT.replace("[files]", '[[classes]]\nname = "pool"\ncolor = "#0000FF"\n[files]')
@@ -413,7 +462,8 @@ def test_an_empty_scene(town: Path) -> None:
 
 def test_nothing_but_nan_is_empty(town: Path) -> None:
     save(town / "images" / "b.tif", np.full((3, 40, 50), np.nan, np.float32), **place(1))
-    unscored, empty = check_dataset(town).warnings
+    types, unscored, empty = check_dataset(town).warnings
+    assert types.startswith("the scenes have different data types: uint8 (2 scenes, as a), float32 (1 scene, as b)")
     assert unscored.startswith("split validation: no pixel has a class; nothing can be scored on it")
     assert empty.startswith("scene b: is empty, no pixel is valid")
 

@@ -571,6 +571,29 @@ def test_companions_of_gdal_and_hidden_files_are_no_scenes(tmp_path: Path) -> No
     assert sorted(clean(tmp_path)[1].scenes) == ["a", "b"]
 
 
+@pytest.mark.parametrize("has_labels", [True, False])
+def test_what_this_program_wrote_is_no_data(tmp_path: Path, has_labels: bool) -> None:
+    scenes = "abcd"
+    for number, name in enumerate(scenes):
+        save(tmp_path / "images" / f"{name}.tif", photo(), **place(number))
+        save(tmp_path / "prediction" / name / "classes.tif", ids(0, 1, 2), **place(number))
+        (tmp_path / "prediction" / name / "prediction.json").write_text("{}")
+    if has_labels:
+        save(tmp_path / "labels" / "a.tif", ids(1, 2), **place(0))
+    save(tmp_path / "run" / "evaluation" / "test" / "a_labels.png", ids(1, 2))
+    save(tmp_path / "net" / "a_labels.png", ids(1, 2))
+    for file in ("run/config.toml", "run/log.jsonl", "net/config.json", "net/model.safetensors"):
+        (tmp_path / file).write_text("")
+    proposal, dataset = clean(tmp_path)
+    assert sorted(dataset.scenes) == list(scenes)
+    assert [name for name, scene in dataset.scenes.items() if scene.labels] == (["a"] if has_labels else [])
+    told = "left out, for these are"
+    assert says(proposal.left_out, f"prediction/a, prediction/b, prediction/c and 1 more: {told} predictions")
+    assert says(proposal.left_out, f"run: {told} runs that reliefseg wrote")
+    assert says(proposal.left_out, f"net: {told} models")
+    assert len(proposal.left_out) == 3
+
+
 def test_names_that_cannot_be_written_down(tmp_path: Path) -> None:
     save(tmp_path / "a.png", photo())
     save(tmp_path / "{scene}.png", photo())

@@ -168,6 +168,7 @@ def test_the_cache_lies_in_the_folder_or_the_users(tmp_path: Path, monkeypatch: 
         (HEAD + FILES + "[splits]\ntest = 'a'\n", r"\[splits\] test: 'a': should be a valid list"),
         (HEAD + FILES + "[splits]\ntest = [1]\n", r"\[splits\] test entry 1: 1: should be a valid string"),
         ("gsd = '5 cm'\n" + HEAD + FILES, r"gsd: '5 cm': should be a valid number"),
+        ("gsd = inf\n" + HEAD + FILES, r"gsd: inf: should be a finite number"),
         ("gsd = -1\n" + HEAD + FILES, r"gsd: -1: should be greater than 0"),
         (HEAD + "heigt = 3\n" + FILES, r"\[\[classes\]\] number 2, heigt: unknown key"),
         (HEAD + "color = 'red'\n" + FILES, r"\[\[classes\]\] number 2, color: .*'red' is no colour; expected #RRGGBB"),

@@ -57,6 +57,40 @@ def test_gsd_is_metres_also_of_maps_in_feet_and_degrees() -> None:
     assert Grid(5, 5, stated_gsd=0.1).gsd == 0.1
 
 
+@pytest.mark.parametrize(
+    ("epsg", "corner", "pixel", "sides"),
+    [
+        (25832, (500_000, 5_700_000), (0.2, 0.2), (0.2, 0.2)),
+        (25832, (500_000, 5_700_000), (0.1, 0.4), (0.1, 0.4)),
+        (2263, (990_000, 200_000), (1, 2), (0.3048, 0.6096)),
+        (3857, (1_000_000, 6_446_276), (1, 1), (0.6438, 0.6438)),  # 50° N: cos φ, and 0.4 % for the ellipsoid
+        (4326, (11, 50), (1e-5, 1e-5), (0.71696, 1.11229)),  # 50° N
+        (4326, (11, 0.00002), (1e-5, 1e-5), (1.11319, 1.10574)),
+        (6933, (1_000_000, 6_000_000), (1, 1), None),  # equal-area: far from square in the north
+    ],
+)
+def test_the_sides_of_pixels_are_metres_on_the_ground(
+    epsg: int, corner: tuple[float, float], pixel: tuple[float, float], sides: tuple[float, float] | None
+) -> None:
+    transform = Affine.translation(*corner) @ Affine.scale(pixel[0], -pixel[1])
+    grid = Grid(4, 6, transform, CRS.from_epsg(epsg))
+    assert grid.pixel_sides is not None
+    assert grid.gsd is not None
+    assert grid.pixel_sides[0] * grid.pixel_sides[1] == pytest.approx(grid.gsd**2, rel=2e-3)
+    assert grid.stretch == pytest.approx(max(grid.pixel_sides) / min(grid.pixel_sides))
+    if sides is None:
+        assert grid.stretch > 2
+    else:
+        assert grid.pixel_sides == pytest.approx(sides, rel=5e-3)
+
+
+def test_sides_are_known_at_the_pole_and_unknown_without_a_place() -> None:
+    at_the_pole = Grid(40, 40, Affine.translation(-4, 4) @ Affine.scale(0.2, -0.2), CRS.from_epsg(3413))
+    assert at_the_pole.stretch == pytest.approx(1, rel=1e-3)
+    assert Grid(4, 6, Affine.scale(1, -3)).stretch is None
+    assert Grid(4, 6, Affine.translation(0, 500) @ Affine.scale(1, -3), CRS.from_epsg(4326)).stretch is None
+
+
 def test_gsd_is_on_the_ground_also_in_web_mercator() -> None:
     """At 52° N the map is 1 / cos 52° = 1.62 times as long as the ground, but for the ellipsoid's flattening."""
     mercator = Grid(200, 300, Affine(0.3, 0, 1_000_000, 0, -0.3, 6_800_125), CRS.from_epsg(3857))

@@ -23,7 +23,8 @@ from rasterio.warp import transform as transform_points
 
 from reliefseg.errors import InputError
 from reliefseg.raster import ClassSpec, ClassTable, Grid, Scene, SceneFiles, Window, list_label_values
-from reliefseg.raster.polygons import burn_polygons
+from reliefseg.raster.contents import read_polygon_table
+from reliefseg.raster.polygons import burn_polygons, unknown_values
 from reliefseg.raster.scene import survey_scene
 
 COLORS = ClassTable(
@@ -224,7 +225,13 @@ def box(row: int, col: int, height: int, width: int) -> shapely.Polygon:
     return shapely.box(left, bottom, right, top)
 
 
-def save_polygons(path: Path, shapes: list[shapely.Polygon], values: list[Any], crs: str | None = "EPSG:25832") -> Path:
+def save_polygons(
+    path: Path,
+    shapes: list[shapely.Polygon],
+    values: list[Any],
+    crs: str | None = "EPSG:25832",
+    encoding: str = "UTF-8",
+) -> Path:
     field = np.array(values, object if isinstance(values[0], str) else None)
     pyogrio.raw.write(
         path,
@@ -234,7 +241,7 @@ def save_polygons(path: Path, shapes: list[shapely.Polygon], values: list[Any], 
         driver=SUFFIX_DRIVERS[path.suffix],
         geometry_type="Polygon",
         crs=crs,
-        encoding="UTF-8",
+        encoding=encoding,
     )
     return path
 
@@ -410,6 +417,35 @@ def test_a_damaged_polygon_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "l.gpkg").write_bytes(b"SQLite format 3\0 and then nothing")
     with pytest.raises(InputError, match=r"l\.gpkg: cannot be read"):
         scene_with(tmp_path / "l.gpkg", SHAPE, COLORS, class_column="kind")
+
+
+def test_an_empty_geojson_is_all_background(tmp_path: Path) -> None:
+    path = tmp_path / "l.geojson"
+    path.write_text('{"type": "FeatureCollection", "features": []}')
+    scene = scene_with(path, SHAPE, COLORS, class_column="kind", unlabelled_is="road")
+    assert (scene.read_labels() == 2).all()
+    assert not unknown_values(path, scene.grid, COLORS, "kind")
+
+
+ENCODING = "its text is not in the encoding it claims, UTF-8"
+
+
+def test_text_in_another_encoding_is_told(tmp_path: Path) -> None:
+    path = save_polygons(tmp_path / "l.shp", SHAPES, ["house", "straße"], encoding="ISO-8859-1")
+    (tmp_path / "l.cpg").write_text("UTF-8")
+    scene = scene_with(path, SHAPE, COLORS, class_column="kind")
+    with pytest.raises(InputError, match=rf"l\.shp: {ENCODING} .*state its encoding \(ISO-8859-1, say\) in l\.cpg"):
+        scene.read_labels()
+    with pytest.raises(InputError, match=rf"l\.shp: {ENCODING}"):
+        read_polygon_table(path)
+
+
+def test_columns_named_in_another_encoding_are_told(tmp_path: Path) -> None:
+    path = save_polygons(tmp_path / "l.geojson", SHAPES, ["house", "tree"])
+    path.write_bytes(path.read_bytes().replace(b"kind", "größe".encode("latin-1")))
+    for read in (lambda: scene_with(path, SHAPE, COLORS, class_column="kind"), lambda: read_polygon_table(path)):
+        with pytest.raises(InputError, match=rf"l\.geojson: {ENCODING} .*save it as UTF-8 or as GeoPackage"):
+            read()
 
 
 def test_a_file_without_polygons_labels_nothing(tmp_path: Path) -> None:

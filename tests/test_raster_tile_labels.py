@@ -158,6 +158,17 @@ def test_all_faults_of_a_csv_come_at_once(tmp_path: Path) -> None:
     ]
 
 
+def test_rows_that_contradict_each_other(tmp_path: Path) -> None:
+    rows = "a,0,0,5,5,1,0\nb,0,0,5,5,0,1\na,0,0,5,5,1,0\na,0,0,5,6,0,1\n"
+    make(tmp_path, 'file = "t.csv"\n', COLUMNS + rows)
+    assert len(load_dataset(tmp_path).tile_labels()) == 4  # the same twice is no contradiction
+    (tmp_path / "t.csv").write_text(COLUMNS + rows + "a,0,0,5,5,1,1\n")
+    with pytest.raises(
+        InputError, match=r"t\.csv, lines 2 and 6: show other classes in the same window of scene a \(the"
+    ):
+        load_dataset(tmp_path)
+
+
 def test_columns_that_are_missing_or_unknown(tmp_path: Path) -> None:
     make(tmp_path, 'file = "t.csv"\n', "scene,row,col,height,width,hause,tree\n")
     with pytest.raises(

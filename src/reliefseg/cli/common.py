@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 from rich.console import Console
@@ -136,6 +137,12 @@ def resumable(mark: Path) -> Iterator[None]:
 def result(as_json: bool, value: Any, text: str = "") -> None:
     """The result on standard output: JSON, or text for people."""
     if as_json:
-        sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+        # What the output cannot write would be escaped in Python's way; JSON has its own.
+        sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=not _writes_all(sys.stdout)) + "\n")
     elif text:
         sys.stdout.write(text.rstrip("\n") + "\n")
+
+
+def _writes_all(stream: TextIO) -> bool:
+    """Whether a stream has an encoding that has all characters; one in memory needs none."""
+    return stream.encoding is None or codecs.lookup(stream.encoding).name.startswith("utf-")

@@ -14,6 +14,7 @@ from reliefseg.raster.dataset_file import SPLITS, DatasetFile, parse_dataset_fil
 from reliefseg.raster.grid import Grid, Window
 from reliefseg.raster.inspection import Inspection, inspect_scene
 from reliefseg.raster.patterns import COMPANIONS, PLACEHOLDER, match_pattern
+from reliefseg.raster.polygons import is_polygons
 from reliefseg.raster.scene import Scene
 from reliefseg.raster.tables import count_of, percent, text_table
 from reliefseg.raster.tile_labels import ruled_windows
@@ -26,6 +27,9 @@ windows, 26 px wide there, become too many to look at. What lies outside is most
 
 Tick = Callable[[int, int], None]
 """Told after each scene how many of how many are done."""
+
+STRETCH = 1.2
+"""Pixels whose sides differ by more than this factor on the ground are worth a warning."""
 
 
 @dataclass(frozen=True)
@@ -144,8 +148,11 @@ def check_dataset(path: str | Path, tick: Tick | None = None) -> CheckReport:
     warnings = [
         *_odd_gsd_warnings(report),
         *_gsd_warnings(report),
+        *_stretch_warnings(dataset),
+        *_dtype_warnings(report),
         *_class_warnings(report),
         *_score_warnings(report),
+        *_unlabelled_warnings(report, dataset),
         *(w for name, i in inspections.items() for w in _pixel_warnings(dataset.scenes[name], i)),
         *_unused_patterns(dataset.root, parsed),
     ]
@@ -256,6 +263,34 @@ def _odd_gsd_warnings(report: CheckReport) -> list[str]:
     ]
 
 
+def _stretch_warnings(dataset: Dataset) -> list[str]:
+    odd = {
+        name: scene.grid.pixel_sides for name, scene in dataset.scenes.items() if (scene.grid.stretch or 1) > STRETCH
+    }
+    if not odd:
+        return []
+    sides = [f"{name} ({s[0]:.3g} m wide, {s[1]:.3g} m high)" for name, s in odd.items() if s is not None]
+    named = ", ".join(sides[:5]) + (", …" if len(sides) > 5 else "")
+    return [
+        f"the pixels of {len(odd)} of {len(dataset.scenes)} scenes are not square on the ground: {named}; objects look "
+        "stretched: warp images, labels and heights to square pixels of a projected CRS (gdalwarp -t_srs … -tr …)"
+    ]
+
+
+def _dtype_warnings(report: CheckReport) -> list[str]:
+    """Data types differ in what a value means: 255 is white in one and black in the other."""
+    scenes: dict[str, list[str]] = {}
+    for row in report.scenes:
+        scenes.setdefault(row.dtype, []).append(row.name)
+    if len(scenes) < 2:
+        return []
+    kinds = [f"{dtype} ({count_of(len(names), 'scene')}, as {names[0]})" for dtype, names in scenes.items()]
+    return [
+        f"the scenes have different data types: {', '.join(kinds)}; the same value means other brightness there: bring "
+        "them to one type and scale (gdal_translate -ot … -scale …)"
+    ]
+
+
 def _class_warnings(report: CheckReport) -> list[str]:
     """Classes that nothing is learnt about, and those that are nevertheless asked for."""
     if "pixel_labelled" not in report.stated_splits():
@@ -280,6 +315,21 @@ def _score_warnings(report: CheckReport) -> list[str]:
         for split in ("validation", "test")
         if split in report.stated_splits() and not sum(report.pixels(split))
     ]
+
+
+def _unlabelled_warnings(report: CheckReport, dataset: Dataset) -> list[str]:
+    """Scenes whose labels name no class anywhere, in splits where others have some."""
+    scored = [split for split in ("pixel_labelled", "validation", "test") if sum(report.pixels(split))]
+    lines = []
+    for row in report.scenes:
+        labels, splits = dataset.scenes[row.name].labels, [split for split in scored if split in row.splits]
+        if labels is None or not splits or not row.valid_px or row.class_px is None or any(row.class_px):
+            continue
+        why = f"none of its labels lie on valid pixels; is the CRS of {labels} right?"
+        if not is_polygons(labels):
+            why = f"all of {labels} is ignored; are these its labels?"
+        lines.append(f"scene {row.name}: is in the split {splits[0]}, but no pixel has a class: {why}")
+    return lines
 
 
 def _pixel_warnings(scene: Scene, found: Inspection) -> list[str]:

@@ -10,7 +10,6 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pyogrio
-import pyogrio.errors
 from jaxtyping import Shaped
 from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
@@ -20,6 +19,7 @@ from reliefseg.raster.grid import Grid, Window
 from reliefseg.raster.heights import HeightsAre, read_metres
 from reliefseg.raster.labels import list_label_values
 from reliefseg.raster.opening import has_palette, opened, read_header
+from reliefseg.raster.polygons import reading_polygons
 from reliefseg.raster.tile_labels import WINDOW_COLUMNS
 
 FEW = 40
@@ -94,12 +94,10 @@ def guess_heights_are(path: Path) -> HeightsAre:
 
 def read_polygon_table(path: Path) -> PolygonTable | None:
     """The column that most likely names classes: few values that repeat, names before numbers; None without one."""
-    try:
+    with reading_polygons(path):
         layers = [str(name) for name, _ in pyogrio.list_layers(path)]
         infos = [pyogrio.read_info(path, layer=name) for name in layers]
         tables = [table for name, info in zip(layers, infos, strict=True) for table in _columns(path, name, info)]
-    except pyogrio.errors.DataSourceError as error:
-        raise InputError(f"{path}: cannot be read ({error}); is it damaged or of another format?") from error
     return min(tables, key=_unlikeliness, default=None)
 
 

@@ -106,7 +106,7 @@ class DatasetFile(_Table):
 
     name: Text | None = None
     bands: Annotated[list[Text], Field(min_length=1)]
-    gsd: PositiveFloat | None = None
+    gsd: Annotated[PositiveFloat, Field(allow_inf_nan=False)] | None = None
     classes: Annotated[list[ClassEntry], Field(min_length=1, max_length=IGNORE_INDEX - 1)]
     ignore: IgnoreEntry = IgnoreEntry()
     files: FilesEntry

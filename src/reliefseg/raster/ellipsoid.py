@@ -68,6 +68,39 @@ def ground_of_pixels(
     return np.radians(1) ** 2 * np.abs(x_lon * y_lat - y_lon * x_lat) / 64 * square_metres(latitude)
 
 
+def sides_of_pixels(transform: Affine, crs: CRS, row: float, col: float) -> tuple[float, float] | None:
+    """Metres along a row and along a column of one pixel at a point of a grid, by differences over 8 pixels.
+
+    On the map's plane where PROJ knows no way back from it; None where degrees lie off the globe.
+    """
+    rows, cols = np.array([[row, row, row - 4, row + 4]]), np.array([[col - 4, col + 4, col, col]])
+    if crs.is_geographic:
+        lon, lat = np.degrees(crs.units_factor[1]) * np.array(places(transform, rows, cols))
+        if (np.abs(lat) > 90).any():
+            return None
+    else:
+        try:
+            lon, lat = _lon_lat(transform, crs, rows, cols)
+        except CRSError:
+            lon = lat = np.full(rows.shape, np.nan)
+    left, right, up, down = _positions(lon[0], lat[0])
+    if np.isfinite([left, right, up, down]).all():
+        return float(np.linalg.norm(right - left)) / 8, float(np.linalg.norm(down - up)) / 8
+    factor = float(crs.linear_units_factor[1])
+    return factor * abs(complex(transform.a, transform.d)), factor * abs(complex(transform.b, transform.e))
+
+
+def _positions(lon: Float64[np.ndarray, "n"], lat: Float64[np.ndarray, "n"]) -> Float64[np.ndarray, "n 3"]:
+    """Metres from the centre of the earth, of points of the ellipsoid in degrees.
+
+    Source: Snyder, Map Projections: A Working Manual, USGS Professional Paper 1395 (1987), eq. 4-20 for the radius.
+    """
+    squared, lon, lat = FLATTENING * (2 - FLATTENING), np.radians(lon), np.radians(lat)
+    radius = SEMI_MAJOR / np.sqrt(1 - squared * np.sin(lat) ** 2)
+    across = radius * np.cos(lat)
+    return np.stack([across * np.cos(lon), across * np.sin(lon), (1 - squared) * radius * np.sin(lat)], axis=1)
+
+
 def _lon_lat(
     transform: Affine, crs: CRS, rows: Float64[np.ndarray, "h w"], cols: Float64[np.ndarray, "h w"]
 ) -> Float64[np.ndarray, "2 h w"]:

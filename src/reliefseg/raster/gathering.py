@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -16,6 +16,14 @@ from reliefseg.raster.patterns import PLACEHOLDER, not_utf8, readable
 
 RASTER_SUFFIXES = (".tif", ".tiff", ".vrt", ".png", ".jpg", ".jpeg", ".jp2")
 POLYGON_SUFFIXES = (".gpkg", ".geojson", ".shp")
+OWN_FILES = {
+    "predictions": ("prediction.json",),
+    "runs": ("config.toml", "log.jsonl"),
+    "models": ("config.json", "model.safetensors"),
+}
+"""What a folder that this program wrote holds, by what it wrote there."""
+OwnFolders = dict[str, list[PurePosixPath]]
+"""Folders that this program wrote, by what is in them."""
 
 
 @dataclass
@@ -43,7 +51,8 @@ class Findings:
 def look_around(root: Path) -> Findings:
     """All files that may matter; links that lead nowhere and names that cannot be written down are told."""
     found = Findings(root)
-    for path in walk(root):
+    own: OwnFolders = {}
+    for path in walk(root, own):
         suffix = path.suffix.lower()
         tables = read_tile_table(root / path) if suffix == ".csv" else None
         if suffix not in (*RASTER_SUFFIXES, *POLYGON_SUFFIXES) and tables is None:
@@ -54,19 +63,37 @@ def look_around(root: Path) -> Findings:
             found.tables[path] = tables
         else:
             (found.polygons if suffix in POLYGON_SUFFIXES else found.rasters).append(path)
+    found.left_out += [_own_line(kind, folders) for kind, folders in own.items()]
     return found
 
 
-def walk(root: Path) -> Iterator[PurePosixPath]:
-    """Files below a folder in order, hidden ones left out, linked folders included (each once)."""
+def walk(root: Path, own: OwnFolders) -> Iterator[PurePosixPath]:
+    """Files below a folder in order, hidden ones left out, linked folders included (each once).
+
+    Folders below it that this program wrote are not entered but added to `own`: a prediction is no label.
+    """
     seen: set[str] = set()
     for base, folders, files in os.walk(root, followlinks=True):
-        here = os.path.realpath(base)
-        folders[:] = [] if here in seen else sorted(f for f in folders if not f.startswith("."))
-        if here not in seen:
+        here, relative = os.path.realpath(base), PurePosixPath(Path(base).relative_to(root))
+        kind = _own_kind(files) if relative.parts else None
+        if kind is not None:
+            own.setdefault(kind, []).append(relative)
+        is_entered = here not in seen and kind is None
+        folders[:] = sorted(f for f in folders if not f.startswith(".")) if is_entered else []
+        if is_entered:
             seen.add(here)
-            relative = PurePosixPath(Path(base).relative_to(root))
             yield from (relative / file for file in sorted(files) if not file.startswith("."))
+
+
+def _own_kind(files: Collection[str]) -> str | None:
+    """What this program wrote into a folder with these files; None where they are someone else's."""
+    return next((kind for kind, names in OWN_FILES.items() if set(names) <= set(files)), None)
+
+
+def _own_line(kind: str, folders: list[PurePosixPath]) -> str:
+    more = f" and {len(folders) - 3} more" if len(folders) > 3 else ""
+    named = ", ".join(readable(folder) for folder in folders[:3])
+    return f"{named}{more}: left out, for these are {kind} that reliefseg wrote, no data"
 
 
 def _unusable_name(root: Path, path: PurePosixPath) -> str | None:

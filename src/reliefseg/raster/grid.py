@@ -11,7 +11,7 @@ from rasterio.crs import CRS
 from rasterio.warp import transform as transform_points
 from rasterio.windows import Window as RasterioWindow
 
-from reliefseg.raster.ellipsoid import ground_gsd, gsd_in_degrees, plane_gsd
+from reliefseg.raster.ellipsoid import ground_gsd, gsd_in_degrees, plane_gsd, sides_of_pixels
 
 
 @dataclass(frozen=True, order=True)
@@ -106,6 +106,22 @@ class Grid:
         if self.crs is not None and self.crs.is_projected:
             return plane_gsd(self.transform, self.crs)
         return self.stated_gsd
+
+    @property
+    def pixel_sides(self) -> tuple[float, float] | None:
+        """Metres on the ground along a row and along a column of a pixel, at the middle; None where unknown."""
+        if self.crs is None or not (self.crs.is_projected or self.crs.is_geographic):
+            return None
+        return sides_of_pixels(self.transform, self.crs, self.height / 2, self.width / 2)
+
+    @property
+    def stretch(self) -> float | None:
+        """How many times longer the longer side of a pixel is on the ground than the shorter, at the middle.
+
+        1: square; None where the sides are unknown.
+        """
+        sides = self.pixel_sides
+        return None if sides is None else max(sides) / min(sides)
 
     def at(self, window: Window) -> Grid:
         """The grid of a window of this grid."""

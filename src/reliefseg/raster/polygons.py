@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import ceil, sqrt
 from pathlib import Path
 from typing import Any
@@ -39,7 +41,7 @@ def polygon_fault(path: Path, grid: Grid, class_column: str | None) -> str | Non
     if class_column is None:
         return 'holds polygons; say which column names the class: [files] class_column = "…"'
     info = layer_info(path, class_column)
-    if class_column not in info["fields"]:
+    if class_column not in info["fields"] and not _is_bare(info):
         return f"has no column {class_column!r}; there are {', '.join(info['fields']) or 'none'}"
     if grid.crs is not None and info["crs"] is None and not is_local(grid.crs):
         return f"has no CRS, but the image has ({grid.crs.to_string()}); assign one (.prj or ogr2ogr -a_srs)"
@@ -98,13 +100,13 @@ def _known(classes: ClassTable) -> dict[str, int]:
 def _read(path: Path, grid: Grid, window: Window, column: str) -> tuple[list[Any], list[str]]:
     """Polygons that may touch the window, in coordinates of the scene's grid, and their column as text."""
     info = layer_info(path, column)
+    if _is_bare(info):
+        return [], []
     bounds = None if grid.crs is None else _bounds_in(grid.at(window), _crs(info["crs"]))
-    try:
+    with reading_polygons(path):
         _, ids, wkb, fields = pyogrio.raw.read(
             path, layer=info["layer_name"], columns=[column], bbox=bounds, return_fids=True
         )
-    except pyogrio.errors.DataSourceError as error:
-        raise InputError(f"{path}: cannot be read ({error}); is it damaged?") from error
     order = np.argsort(ids, kind="stable")  # a spatial index gives them in an order of its own
     shapes, values = shapely.force_2d(shapely.from_wkb(wkb))[order], fields[0][order]
     _refuse_others(path, shapes)
@@ -140,13 +142,32 @@ def _text(value: Any) -> str:
     return str(int(value)) if isinstance(value, float | np.floating) and float(value).is_integer() else str(value)
 
 
-def layer_info(path: Path, column: str) -> dict[str, Any]:
-    """What the file says about its layer of polygons: of several, the one that has the column, else an InputError."""
+def _is_bare(info: dict[str, Any]) -> bool:
+    """Whether a layer has neither polygons nor columns, as an empty GeoJSON: it has columns by its polygons alone."""
+    return info["features"] == 0 and len(info["fields"]) == 0
+
+
+@contextmanager
+def reading_polygons(path: Path) -> Iterator[None]:
+    """Makes an InputError of what goes wrong inside: a damaged file, text in another encoding than it says."""
     try:
-        names = [str(name) for name, _ in pyogrio.list_layers(path)]
-        infos = [pyogrio.read_info(path, layer=name) for name in names]
+        yield
     except pyogrio.errors.DataSourceError as error:
         raise InputError(f"{path}: cannot be read ({error}); is it damaged or of another format?") from error
+    except UnicodeDecodeError as error:
+        how = "save it as UTF-8 or as GeoPackage"
+        if path.suffix.lower() == ".shp":
+            how = f"state its encoding (ISO-8859-1, say) in {path.with_suffix('.cpg').name}, or save it as GeoPackage"
+        raise InputError(
+            f"{path}: its text is not in the encoding it claims, {error.encoding.upper()} ({error.reason}); {how}"
+        ) from error
+
+
+def layer_info(path: Path, column: str) -> dict[str, Any]:
+    """What the file says about its layer of polygons: of several, the one that has the column, else an InputError."""
+    with reading_polygons(path):
+        names = [str(name) for name, _ in pyogrio.list_layers(path)]
+        infos = [pyogrio.read_info(path, layer=name) for name in names]
     fitting = [info for info in infos if column in info["fields"]]
     if len(fitting) > 1:
         layers = ", ".join(info["layer_name"] for info in fitting)

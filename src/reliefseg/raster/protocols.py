@@ -128,7 +128,7 @@ def init_protocol(folder: str | Path, name: str) -> Path:
     if (root / FILE_NAME).exists():
         raise InputError(f"{root / FILE_NAME}: is there already and is never overwritten; move it away first")
     protocol = PROTOCOLS[name]
-    paths = list(walk(root)) if root.is_dir() else []
+    paths = list(walk(root, {})) if root.is_dir() else []
     in_labels = [path for path in paths if LABEL_FOLDER.search(str(path.parent))]
     images = _scenes(protocol.images, [path for path in paths if path not in in_labels])
     labels = _scenes(protocol.labels, in_labels)

@@ -89,8 +89,8 @@ def survey_csv(path: Path, scenes: Mapping[str, Scene], classes: ClassTable, kno
     """The tile labels of a CSV file: columns scene, row, col, height, width and one 0/1 column per class.
 
     Faults: the file or a column missing, unknown columns, values of another kind, windows outside their scene,
-    scenes that do not exist. Rows of scenes that are `known` but unusable are passed over: their fault is told
-    elsewhere.
+    scenes that do not exist, rows that contradict each other. Rows of scenes that are `known` but unusable
+    are passed over: their fault is told elsewhere.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -100,7 +100,8 @@ def survey_csv(path: Path, scenes: Mapping[str, Scene], classes: ClassTable, kno
         return CsvSurvey([], [f"{path}: cannot be read ({error})"])
     if faults := _header_faults(path, header, classes):
         return CsvSurvey([], faults)
-    labels, faults = [], []
+    labels: dict[int, TileLabel] = {}
+    faults = []
     for number, row in rows:
         try:
             if row["scene"] is None:
@@ -108,10 +109,24 @@ def survey_csv(path: Path, scenes: Mapping[str, Scene], classes: ClassTable, kno
             if None in row:
                 raise ValueError(f"has {len(header) + len(row[None])} cells; expected {len(header)}, one a column")
             if row["scene"] in scenes or row["scene"] not in known:
-                labels.append(_parse_row(row, scenes, classes))
+                labels[number] = _parse_row(row, scenes, classes)
         except ValueError as error:
             faults.append(f"{path}, line {number}: {error}")
-    return CsvSurvey(labels, faults)
+    return CsvSurvey(list(labels.values()), faults + _contradictions(path, labels))
+
+
+def _contradictions(path: Path, labels: Mapping[int, TileLabel]) -> list[str]:
+    """Rows, by their line, that say something else of a window than an earlier row; saying the same twice is none."""
+    first: dict[tuple[str, Window], int] = {}
+    faults = []
+    for number, label in labels.items():
+        earlier = first.setdefault((label.scene, label.window), number)
+        if labels[earlier].shown != label.shown:
+            faults.append(
+                f"{path}, lines {earlier} and {number}: show other classes in the same window of scene {label.scene} "
+                f"({_text(label.window)}); keep the one that is right"
+            )
+    return faults
 
 
 def _header_faults(path: Path, header: list[str], classes: ClassTable) -> list[str]:
