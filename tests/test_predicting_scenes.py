@@ -4,6 +4,7 @@ import os
 
 import pytest
 import rasterio
+from affine import Affine
 
 from reliefseg.errors import InputError
 from reliefseg.workflow import HeightFiles, Shard, Wanted, find_scenes, load_model, merge, predict
@@ -117,3 +118,11 @@ def test_heights_that_the_model_has_no_use_for_are_told(model, tmp_path):
     scene, notes = small(tmp_path / "a.tif"), Notes()
     predict(model, [scene], tmp_path / "out", heights=HeightFiles(str(scene)), say=notes)
     assert notes.said("--heights are not used: the model learnt with depth.source = none")
+
+
+def test_pixels_that_are_not_square_are_told(model, tmp_path):
+    scene, notes = small(tmp_path / "a.tif"), Notes()
+    with rasterio.open(scene, "r+") as dataset:
+        dataset.transform = Affine(0.05, 0, 300000, 0, -0.2, 2700000)
+    predict(model, [scene], tmp_path / "out", say=notes)
+    assert notes.said("its pixels are not square on the ground, one side is 4 times the other")

@@ -22,6 +22,7 @@ from reliefseg.inference.choosing import EngineMaker
 from reliefseg.inference.plan import Plan
 from reliefseg.inference.results import Validation
 from reliefseg.raster import ClassTable, Scene, SceneFiles, Window, default_cache
+from reliefseg.raster.check import STRETCH
 from reliefseg.raster.files import read_json_if_whole
 from reliefseg.raster.scene import survey_scene
 from reliefseg.tiles import SceneArrays
@@ -117,8 +118,8 @@ class Model:
         return self.predictor.plan(scene.grid.height, scene.grid.width, ratio)
 
     def doubts(self, scene: Scene) -> list[str]:
-        """What lets one doubt the scene's map: pixels of another size, or that look unlike those learnt from."""
-        notes = [self._scale_note(scene)]
+        """What lets one doubt the scene's map: pixels of another size or shape, or unlike those learnt from."""
+        notes = [self._scale_note(scene), _stretch_note(scene)]
         with suppress(InputError):  # damage is told where the scene is computed
             notes.append(self._looks_note(scene))
         return [note for note in notes if note is not None]
@@ -167,6 +168,16 @@ class Model:
                     f"the model {mean:.4g}; another bit depth, or other bands? Its map would be wrong then"
                 )
         return None
+
+
+def _stretch_note(scene: Scene) -> str | None:
+    stretch = scene.grid.stretch
+    if stretch is None or stretch <= STRETCH:
+        return None
+    return (
+        f"warning: scene {scene.name}: its pixels are not square on the ground, one side is {stretch:.3g} times the "
+        "other: the network sees everything squeezed; warp it to square pixels (gdalwarp -t_srs … -tr …)"
+    )
 
 
 def load_model(
