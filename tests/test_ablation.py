@@ -430,6 +430,17 @@ def test_a_full_grid_leaves_out_what_cannot_be(towns):
     }
 
 
+def test_a_full_grid_counts_each_pair_of_runs_once(towns):
+    """A plain U-Net with and without side outputs is one way: with the recommended network it makes one pair less."""
+    settings = load_settings("ablation")
+    factors = factors_of(towns, settings)
+    questions = full_grid([factors[key] for key in ("adversarial", "sides", "network")], settings)
+    for question in questions:
+        names = [(a.name, b.name) for a, b in question.pairs]
+        assert len(names) == len(set(names)), question.factor.key
+    assert [len(question.pairs) for question in questions] == [3, 2, 4]
+
+
 def test_a_plain_unet_has_no_side_outputs_to_ask_for(towns):
     settings = load_settings("ablation")
     factors = factors_of(towns, settings)
