@@ -5,6 +5,7 @@ import pickle
 import re
 import shutil
 from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,7 +23,16 @@ from reliefseg.networks import PackedU2Net, TileHead, UNet, build_generator, loa
 from reliefseg.raster import IGNORE_INDEX, ClassTable, Grid, load_dataset, write_raster
 from reliefseg.raster.classes import ClassSpec
 from reliefseg.tiles import BoxLayout, TileSettings, draw_boxes
-from reliefseg.workflow import Ablation, ablate, ablation, ablation_runs, full_grid, one_at_a_time
+from reliefseg.workflow import (
+    Ablation,
+    LabelCurve,
+    ablate,
+    ablation,
+    ablation_runs,
+    full_grid,
+    label_curve,
+    one_at_a_time,
+)
 from reliefseg.workflow.ablation_factors import chosen, factors_of
 from reliefseg.workflow.evaluating import measure
 from reliefseg.workflow.saying import SILENT, Silent
@@ -478,8 +488,14 @@ def test_picked_on_the_scenes_that_score_is_said():
 
 def test_wrong_input_is_told_before_anything_is_learnt(towns, tmp_path):
     settings = load_settings("debug")
-    with pytest.raises(InputError, match="no split 'unlabelled'; stated are"):
-        ablate(towns, tmp_path / "out", settings, Ablation(split="unlabelled"))
+    for split in ("pixel_labelled", "tile_labelled", "unlabelled"):
+        with pytest.raises(InputError, match=f"--split {split}: only validation and test can be scored"):
+            ablate(towns, tmp_path / "out", settings, Ablation(split=split))
+        with pytest.raises(InputError, match=f"--split {split}: only validation and test can be scored"):
+            label_curve(towns, tmp_path / "out", settings, LabelCurve((1,), split=split))
+    bare = replace(towns, splits={"pixel_labelled": ("s0",), "validation": ("s2",)})
+    with pytest.raises(InputError, match="no split 'test'; stated are"):
+        ablate(bare, tmp_path / "out", settings, Ablation(split="test"))
     with pytest.raises(InputError, match="--rows colour"):
         ablate(towns, tmp_path / "out", settings, Ablation(rows=("colour",)))
     assert [path.name for path in (tmp_path / "out").iterdir()] == [".lock"]

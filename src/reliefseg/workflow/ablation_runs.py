@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from reliefseg.config import Settings
+from reliefseg.errors import InputError
 from reliefseg.learning import Training
 from reliefseg.learning.pretraining import Pretraining
 from reliefseg.learning.run_folder import log_lines
 from reliefseg.raster import SPLITS, Dataset, Scene
 from reliefseg.raster.files import hash_file, read_json, read_json_if_whole, write_json
 from reliefseg.raster.fingerprints import fingerprint
-from reliefseg.workflow.evaluating import measure
+from reliefseg.workflow.evaluating import measure, refuse_unscored
 from reliefseg.workflow.saying import Sayer, Silent, Tick, in_words
 from reliefseg.workflow.training import is_begun, train
 
@@ -28,6 +29,8 @@ PARTS = 1000
 """Progress is told in so many parts a run."""
 _ASKED = "asked.json"
 LEARNT_FROM = tuple(split for split in SPLITS if split != "test")
+SCORING = ("validation", "test")
+"""Splits that say anything of other scenes."""
 
 Metrics = Mapping[str, Any]
 
@@ -92,6 +95,16 @@ class Job:
         """Measures the model on the split, and notes what its scenes hold."""
         measure(self.folder, self.dataset, self.split, say=say)
         write_json(self.scored_file, {"contents": self.contents.scored})
+
+
+def refuse_split(dataset: Dataset, split: str) -> None:
+    """InputError where runs would be scored on what they learn from, or nothing can be scored."""
+    if split not in SCORING:
+        raise InputError(
+            f"--split {split}: only {' and '.join(SCORING)} can be scored; runs learn from the other scenes, and what "
+            "they score there says nothing of others"
+        )
+    refuse_unscored(dataset, split)
 
 
 def contents_of(dataset: Dataset, split: str, say: Sayer) -> Contents:

@@ -25,9 +25,9 @@ from reliefseg.workflow.ablation_runs import (
     contents_of,
     finish,
     notes_on_picking,
+    refuse_split,
     surroundings,
 )
-from reliefseg.workflow.evaluating import refuse_unscored
 from reliefseg.workflow.making_depth import with_depth_resolved
 from reliefseg.workflow.record import classes_not_shown
 from reliefseg.workflow.saying import SILENT, Sayer
@@ -54,7 +54,7 @@ def label_curve(
     by `ablate`. InputError: more scenes than have labels, a split without labels.
     """
     with held(out):
-        refuse_unscored(dataset, asked.split)
+        refuse_split(dataset, asked.split)
         settings = with_depth_resolved(settings, dataset)
         pool = pool_of(dataset)
         numbers = _numbers(asked.numbers, pool)
