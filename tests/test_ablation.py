@@ -22,6 +22,7 @@ from reliefseg.evaluation.verdicts import notes_on_evidence
 from reliefseg.networks import PackedU2Net, TileHead, UNet, build_generator, load_relief
 from reliefseg.raster import IGNORE_INDEX, ClassTable, Grid, load_dataset, write_raster
 from reliefseg.raster.classes import ClassSpec
+from reliefseg.raster.files import write_json
 from reliefseg.tiles import BoxLayout, TileSettings, draw_boxes
 from reliefseg.workflow import (
     Ablation,
@@ -29,6 +30,7 @@ from reliefseg.workflow import (
     ablate,
     ablation,
     ablation_runs,
+    evaluating,
     full_grid,
     label_curve,
     one_at_a_time,
@@ -335,6 +337,30 @@ def test_a_test_split_is_scored_without_learning_again(towns, tmp_path, monkeypa
     test_scene = towns.scenes["s3"]
     write_raster(test_scene.labels, np.zeros((64, 64), np.uint8), test_scene.grid)
     assert readings() == [2]
+
+
+def test_readings_outlive_a_run_that_is_done_again(towns, tmp_path, monkeypatch):
+    settings = load_settings("debug", None, TINY)
+    contents = ablation_runs.contents_of(towns, "test", SILENT)
+    job = ablation_runs.Job("one", towns, settings, tmp_path / "run", "test", contents)
+    write_json(job.folder / "asked.json", {"settings": "others"})
+    for name in ("model/config.json", "data.json", "evaluation/test/pictures/s3.png", "evaluation/test/metrics.json"):
+        write_json(job.folder / name, {})
+    for split, times in (("test", 2), ("validation", 1)):
+        write_json(job.folder / "evaluation" / split / "readings.json", {"readings": times})
+    found = []
+
+    def trained(dataset, folder, *args, resume, **kwargs):
+        assert not resume
+        found.extend(sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()))
+
+    def measured(folder, dataset, split, **kwargs):
+        found.append(evaluating._one_more_reading(folder / "evaluation" / split))
+
+    monkeypatch.setattr(ablation_runs, "train", trained)
+    monkeypatch.setattr(ablation_runs, "measure", measured)
+    ablation_runs._do(job, SILENT, SILENT)
+    assert found == ["asked.json", "evaluation/test/readings.json", "evaluation/validation/readings.json", 3]
 
 
 def test_other_weights_in_the_same_file_are_noticed(towns, tmp_path):

@@ -156,12 +156,23 @@ def _do(job: Job, say: Sayer, within: Sayer) -> None:
     state = job.state()
     if state == "other":
         say.note(f"{job.name}: settings or data changed since it was run: it is done again")
-        shutil.rmtree(job.folder)
+        _clear(job.folder)
     write_json(job.folder / _ASKED, job.asked)
     if not (job.folder / "model").exists():
         train(job.dataset, job.folder, job.settings, resume=is_begun(job.folder), say=within)
     job.score(within)
     shutil.rmtree(job.folder / "checkpoints", ignore_errors=True)
+
+
+def _clear(folder: Path) -> None:
+    """Forgets a run, but not how often each split was read for it: what was seen of a split stays seen."""
+    (folder / _ASKED).unlink(missing_ok=True)  # first: half a run is none
+    kept = set(folder.glob("evaluation/*/readings.json"))
+    for path in sorted(folder.rglob("*"), reverse=True):  # what lies in a folder before the folder
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+        elif not path.is_dir() and path not in kept:
+            path.unlink()
 
 
 def learning_seconds(folder: Path) -> tuple[float, float]:
