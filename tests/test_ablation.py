@@ -5,6 +5,7 @@ import pickle
 import re
 import shutil
 from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,8 +22,19 @@ from reliefseg.evaluation.verdicts import notes_on_evidence
 from reliefseg.networks import PackedU2Net, TileHead, UNet, build_generator, load_relief
 from reliefseg.raster import IGNORE_INDEX, ClassTable, Grid, load_dataset, write_raster
 from reliefseg.raster.classes import ClassSpec
+from reliefseg.raster.files import write_json
 from reliefseg.tiles import BoxLayout, TileSettings, draw_boxes
-from reliefseg.workflow import Ablation, ablate, ablation, ablation_runs, full_grid, one_at_a_time
+from reliefseg.workflow import (
+    Ablation,
+    LabelCurve,
+    ablate,
+    ablation,
+    ablation_runs,
+    evaluating,
+    full_grid,
+    label_curve,
+    one_at_a_time,
+)
 from reliefseg.workflow.ablation_factors import chosen, factors_of
 from reliefseg.workflow.evaluating import measure
 from reliefseg.workflow.saying import SILENT, Silent
@@ -327,6 +339,30 @@ def test_a_test_split_is_scored_without_learning_again(towns, tmp_path, monkeypa
     assert readings() == [2]
 
 
+def test_readings_outlive_a_run_that_is_done_again(towns, tmp_path, monkeypatch):
+    settings = load_settings("debug", None, TINY)
+    contents = ablation_runs.contents_of(towns, "test", SILENT)
+    job = ablation_runs.Job("one", towns, settings, tmp_path / "run", "test", contents)
+    write_json(job.folder / "asked.json", {"settings": "others"})
+    for name in ("model/config.json", "data.json", "evaluation/test/pictures/s3.png", "evaluation/test/metrics.json"):
+        write_json(job.folder / name, {})
+    for split, times in (("test", 2), ("validation", 1)):
+        write_json(job.folder / "evaluation" / split / "readings.json", {"readings": times})
+    found = []
+
+    def trained(dataset, folder, *args, resume, **kwargs):
+        assert not resume
+        found.extend(sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()))
+
+    def measured(folder, dataset, split, **kwargs):
+        found.append(evaluating._one_more_reading(folder / "evaluation" / split))
+
+    monkeypatch.setattr(ablation_runs, "train", trained)
+    monkeypatch.setattr(ablation_runs, "measure", measured)
+    ablation_runs._do(job, SILENT, SILENT)
+    assert found == ["asked.json", "evaluation/test/readings.json", "evaluation/validation/readings.json", 3]
+
+
 def test_other_weights_in_the_same_file_are_noticed(towns, tmp_path):
     weights = tmp_path / "mine.safetensors"
     settings = load_settings("ablation", None, [f"depth.weights={weights}"])
@@ -430,6 +466,17 @@ def test_a_full_grid_leaves_out_what_cannot_be(towns):
     }
 
 
+def test_a_full_grid_counts_each_pair_of_runs_once(towns):
+    """A plain U-Net with and without side outputs is one way: with the recommended network it makes one pair less."""
+    settings = load_settings("ablation")
+    factors = factors_of(towns, settings)
+    questions = full_grid([factors[key] for key in ("adversarial", "sides", "network")], settings)
+    for question in questions:
+        names = [(a.name, b.name) for a, b in question.pairs]
+        assert len(names) == len(set(names)), question.factor.key
+    assert [len(question.pairs) for question in questions] == [3, 2, 4]
+
+
 def test_a_plain_unet_has_no_side_outputs_to_ask_for(towns):
     settings = load_settings("ablation")
     factors = factors_of(towns, settings)
@@ -467,8 +514,14 @@ def test_picked_on_the_scenes_that_score_is_said():
 
 def test_wrong_input_is_told_before_anything_is_learnt(towns, tmp_path):
     settings = load_settings("debug")
-    with pytest.raises(InputError, match="no split 'unlabelled'; stated are"):
-        ablate(towns, tmp_path / "out", settings, Ablation(split="unlabelled"))
+    for split in ("pixel_labelled", "tile_labelled", "unlabelled"):
+        with pytest.raises(InputError, match=f"--split {split}: only validation and test can be scored"):
+            ablate(towns, tmp_path / "out", settings, Ablation(split=split))
+        with pytest.raises(InputError, match=f"--split {split}: only validation and test can be scored"):
+            label_curve(towns, tmp_path / "out", settings, LabelCurve((1,), split=split))
+    bare = replace(towns, splits={"pixel_labelled": ("s0",), "validation": ("s2",)})
+    with pytest.raises(InputError, match="no split 'test'; stated are"):
+        ablate(bare, tmp_path / "out", settings, Ablation(split="test"))
     with pytest.raises(InputError, match="--rows colour"):
         ablate(towns, tmp_path / "out", settings, Ablation(rows=("colour",)))
     assert [path.name for path in (tmp_path / "out").iterdir()] == [".lock"]

@@ -85,6 +85,8 @@ def test_sets_are_nested_and_tile_labels_are_those_of_the_others(data, tmp_path,
     assert [point["tile_labels"] for point in found["points"]] == [12, 8, 0]
     assert found["points"][2][BOTH] is None
     assert [len(point[ALONE]["mean_iou"]) for point in found["points"]] == [1, 1, 1]
+    assert [point[ALONE]["readings"] for point in found["points"]] == [[1], [1], [1]]
+    assert found["points"][0][BOTH]["readings"] == [1]
     names = {}
     for run in (tmp_path / "out" / "runs").iterdir():
         splits = json.loads((run / "seed0" / "data.json").read_text(encoding="utf-8"))["splits"]

@@ -32,9 +32,9 @@ from reliefseg.workflow.ablation_runs import (
     finish,
     learning_seconds,
     notes_on_picking,
+    refuse_split,
     surroundings,
 )
-from reliefseg.workflow.evaluating import refuse_unscored
 from reliefseg.workflow.making_depth import with_depth_resolved
 from reliefseg.workflow.record import classes_not_shown
 from reliefseg.workflow.saying import SILENT, Sayer
@@ -68,7 +68,7 @@ def ablate(
     interruption. InputError: a split without labels, factors that cannot be tried, settings that cannot be trained.
     """
     with held(out):
-        refuse_unscored(dataset, ablation.split)
+        refuse_split(dataset, ablation.split)
         settings = with_depth_resolved(settings, dataset)
         possible = factors_of(dataset, settings)
         questions = ablation.design(chosen(possible, ablation.rows, settings), settings)

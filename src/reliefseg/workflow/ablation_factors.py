@@ -180,19 +180,20 @@ def one_at_a_time(factors: Sequence[Factor], settings: Settings) -> list[Questio
 def full_grid(factors: Sequence[Factor], settings: Settings) -> list[Question]:
     """All levels of each factor against each other, in all surroundings that the other factors make.
 
-    Surroundings in which two levels are the same (a plain U-Net cannot start from the depth network) say nothing.
+    Surroundings in which two levels are the same (a plain U-Net cannot start from the depth network) say nothing, and
+    surroundings that differ in nothing (side outputs or not, of a plain U-Net) count once.
     """
     levels = [_distinct(factor, settings) for factor in factors]
     ways = dict(_grid(factors, levels, settings))
     questions = []
     for i, factor in enumerate(factors):
         for plainer, richer in combinations(range(len(levels[i])), 2):
-            pairs = tuple(
-                (other, way)
+            pairs = {
+                (other.name, way.name): (other, way)
                 for place, way in ways.items()
                 if place[i] == plainer and (other := ways[(*place[:i], richer, *place[i + 1 :])]) != way
-            )
-            questions.append(Question(factor, levels[i][richer], levels[i][plainer], pairs))
+            }
+            questions.append(Question(factor, levels[i][richer], levels[i][plainer], tuple(pairs.values())))
     return questions
 
 

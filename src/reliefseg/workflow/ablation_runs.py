@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from reliefseg.config import Settings
+from reliefseg.errors import InputError
 from reliefseg.learning import Training
 from reliefseg.learning.pretraining import Pretraining
 from reliefseg.learning.run_folder import log_lines
 from reliefseg.raster import SPLITS, Dataset, Scene
 from reliefseg.raster.files import hash_file, read_json, read_json_if_whole, write_json
 from reliefseg.raster.fingerprints import fingerprint
-from reliefseg.workflow.evaluating import measure
+from reliefseg.workflow.evaluating import measure, refuse_unscored
 from reliefseg.workflow.saying import Sayer, Silent, Tick, in_words
 from reliefseg.workflow.training import is_begun, train
 
@@ -28,6 +29,8 @@ PARTS = 1000
 """Progress is told in so many parts a run."""
 _ASKED = "asked.json"
 LEARNT_FROM = tuple(split for split in SPLITS if split != "test")
+SCORING = ("validation", "test")
+"""Splits that say anything of other scenes."""
 
 Metrics = Mapping[str, Any]
 
@@ -94,6 +97,16 @@ class Job:
         write_json(self.scored_file, {"contents": self.contents.scored})
 
 
+def refuse_split(dataset: Dataset, split: str) -> None:
+    """InputError where runs would be scored on what they learn from, or nothing can be scored."""
+    if split not in SCORING:
+        raise InputError(
+            f"--split {split}: only {' and '.join(SCORING)} can be scored; runs learn from the other scenes, and what "
+            "they score there says nothing of others"
+        )
+    refuse_unscored(dataset, split)
+
+
 def contents_of(dataset: Dataset, split: str, say: Sayer) -> Contents:
     """What all scenes hold that are learnt from or score, the classes' ids and colours, and the tile labels."""
     learnt = {name for one in LEARNT_FROM for name in dataset.splits.get(one, ())}
@@ -143,12 +156,23 @@ def _do(job: Job, say: Sayer, within: Sayer) -> None:
     state = job.state()
     if state == "other":
         say.note(f"{job.name}: settings or data changed since it was run: it is done again")
-        shutil.rmtree(job.folder)
+        _clear(job.folder)
     write_json(job.folder / _ASKED, job.asked)
     if not (job.folder / "model").exists():
         train(job.dataset, job.folder, job.settings, resume=is_begun(job.folder), say=within)
     job.score(within)
     shutil.rmtree(job.folder / "checkpoints", ignore_errors=True)
+
+
+def _clear(folder: Path) -> None:
+    """Forgets a run, but not how often each split was read for it: what was seen of a split stays seen."""
+    (folder / _ASKED).unlink(missing_ok=True)  # first: half a run is none
+    kept = set(folder.glob("evaluation/*/readings.json"))
+    for path in sorted(folder.rglob("*"), reverse=True):  # what lies in a folder before the folder
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+        elif not path.is_dir() and path not in kept:
+            path.unlink()
 
 
 def learning_seconds(folder: Path) -> tuple[float, float]:

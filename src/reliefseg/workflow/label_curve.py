@@ -25,9 +25,9 @@ from reliefseg.workflow.ablation_runs import (
     contents_of,
     finish,
     notes_on_picking,
+    refuse_split,
     surroundings,
 )
-from reliefseg.workflow.evaluating import refuse_unscored
 from reliefseg.workflow.making_depth import with_depth_resolved
 from reliefseg.workflow.record import classes_not_shown
 from reliefseg.workflow.saying import SILENT, Sayer
@@ -54,7 +54,7 @@ def label_curve(
     by `ablate`. InputError: more scenes than have labels, a split without labels.
     """
     with held(out):
-        refuse_unscored(dataset, asked.split)
+        refuse_split(dataset, asked.split)
         settings = with_depth_resolved(settings, dataset)
         pool = pool_of(dataset)
         numbers = _numbers(asked.numbers, pool)
@@ -148,4 +148,5 @@ def _worth(curve: Mapping[int, float], n: int, runs: Sequence[Metrics]) -> str |
 
 
 def _scores(runs: Sequence[Metrics]) -> dict[str, list[float | None]]:
-    return {figure: [one[figure] for one in runs] for figure in FIGURES}
+    """By seed, with how often the split was read for each."""
+    return {figure: [one[figure] for one in runs] for figure in (*FIGURES, "readings")}
