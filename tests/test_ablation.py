@@ -35,6 +35,7 @@ from reliefseg.workflow import (
     label_curve,
     one_at_a_time,
 )
+from reliefseg.workflow.ablation import _not_counted
 from reliefseg.workflow.ablation_factors import chosen, factors_of
 from reliefseg.workflow.evaluating import measure
 from reliefseg.workflow.saying import SILENT, Silent
@@ -531,6 +532,20 @@ def test_wrong_input_is_told_before_anything_is_learnt(towns, tmp_path):
 def test_seeds_are_whole_numbers(towns, tmp_path, capsys, seeds):
     assert command(["ablate", str(towns.root), "-o", str(tmp_path / "out"), "--seeds", seeds, "--quiet"]) == 2
     assert "expected whole numbers" in capsys.readouterr().err
+
+
+def test_a_seed_too_large_for_torch_is_refused(towns, tmp_path):
+    asked = Ablation(rows=("depth-none",), seeds=(2**63,))
+    with pytest.raises(InputError, match="seed"):
+        ablate(towns, tmp_path / "out", load_settings("debug", None, TINY), asked)
+
+
+def test_rows_that_were_asked_for_before_are_not_forgotten(tmp_path):
+    for name in ("recommended", "depth-none", "sides-off", "labels-3", "depth-none-equal-time"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+    assert _not_counted(tmp_path, {"recommended": [], "depth-none": [], "sides-off": []}) == []
+    (note,) = _not_counted(tmp_path, {"recommended": [], "sides-off": []})
+    assert note.startswith("1 further ways lie in ")
 
 
 def ignored(data, scenes):

@@ -85,6 +85,10 @@ def test_the_temperature_that_labels_were_drawn_with_is_found(temperature):
     assert best_temperature(log_losses(probabilities, labels)) == pytest.approx(temperature, rel=0.05)
 
 
+def test_of_equal_losses_no_temperature_is_fitted():
+    assert best_temperature(1.6 + 1e-15 * np.arange(len(TEMPERATURES))) == 1
+
+
 def test_of_one_class_no_temperature_is_fitted():
     assert best_temperature(np.zeros(len(TEMPERATURES))) == 1
 

@@ -33,7 +33,7 @@ from reliefseg.depth.heights import (
 from reliefseg.depth.looking import HeightLooker
 from reliefseg.depth.losses import fitting_loss, gradient_matching, scale_invariant
 from reliefseg.depth.pool import FittingScene, draw_tiles, grid_tiles, resampled
-from reliefseg.depth.scoring import area_under_curve, score_heights
+from reliefseg.depth.scoring import HeightScores, area_under_curve, score_heights
 from reliefseg.errors import InputError
 from reliefseg.generate import GenerateSettings, generate_dataset
 from reliefseg.networks import U2NetOutput
@@ -444,6 +444,25 @@ def test_training_writes_the_best_weights_and_a_log(tmp_path, few_scenes):
         fit_depth(out, TINY)
     with pytest.raises(InputError, match="nothing to resume"):
         fit_depth(tmp_path / "other.safetensors", TINY, resume=True)
+
+
+def test_a_training_that_goes_on_keeps_the_weights_it_was_begun_from(tmp_path, few_scenes, monkeypatch):
+    torch.manual_seed(7)
+    start = tmp_path / "start.safetensors"
+    save_heights(start, HeightNetwork(), HeightCard(range_m=15.0, window=64))
+    begun = []
+
+    def not_run(self: Any, *_: Any) -> HeightScores:
+        begun.append(self.network.state_dict())
+        return HeightScores(0.0, None)
+
+    monkeypatch.setattr(depth_fitting._Fitting, "run", not_run)
+    fit_depth(tmp_path / "w.safetensors", TINY, start=start)
+    fit_depth(tmp_path / "w.safetensors", TINY, resume=True)  # no checkpoint was written yet
+    assert all(torch.equal(begun[0][name], begun[1][name]) for name in begun[0])
+    save_heights(tmp_path / "other.safetensors", HeightNetwork(), HeightCard(range_m=15.0, window=64))
+    with pytest.raises(InputError, match=r"was not begun from .*other\.safetensors; leave --start out"):
+        fit_depth(tmp_path / "w.safetensors", TINY, start=tmp_path / "other.safetensors", resume=True)
 
 
 def test_a_training_that_goes_on_ends_where_it_would_have(tmp_path, few_scenes, monkeypatch):

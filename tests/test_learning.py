@@ -430,6 +430,13 @@ def test_the_teacher_is_silent_where_it_is_not_sure():
     assert found.tolist() == [[[0, IGNORE_INDEX, 1]]]  # the last would be 2, which is not shown
 
 
+def test_the_teacher_is_silent_where_no_shown_class_has_a_share():
+    teacher = U2Net(3, CLASSES, SMALL).eval()
+    teacher.fused = lambda bands: torch.tensor([0.0, 0, 200])[None, :, None, None]
+    found = taught(teacher, torch.zeros(1, 3, 1, 1), torch.tensor([[False, True, False]]), 0.8, "softmax", nullcontext)
+    assert found.tolist() == [[[IGNORE_INDEX]]]  # the largest of nothing would be class 0, which is not shown
+
+
 @pytest.mark.parametrize("kind", ["softmax", "sigmoid"])
 def test_tile_labels_by_hand(kind):
     """Half of the pixels are of class 0, half of class 1, both surely; unseen ones count nowhere."""

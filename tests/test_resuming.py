@@ -112,6 +112,16 @@ def curves(run):
     return {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in tags}
 
 
+@pytest.mark.parametrize("hooks", [{}, {"validate": lambda network: {"mean_iou": 0.5}}])
+def test_weights_that_are_no_numbers_end_the_run(tmp_path, bank, hooks):
+    run, log = training(), RunLog(tmp_path)
+    with torch.no_grad():
+        next(run.generator.network.parameters()).fill_(torch.nan)
+    with pytest.raises(InputError, match="by step 1 the weights have grown beyond all numbers; lower"):
+        train(run, bank, tmp_path / "checkpoints", log, 0, Hooks(**hooks))
+    log.close()
+
+
 def test_log_and_curves_are_cut_back(tmp_path):
     log = RunLog(tmp_path)
     for step in (1, 2, 3):

@@ -292,6 +292,37 @@ def test_a_run_goes_on_with_the_data_it_was_begun_with(data, tmp_path, capsys):
     assert "was begun on other data" in capsys.readouterr().err
 
 
+def test_what_is_scored_and_made_of_a_model_stays_when_a_finished_run_goes_on(data, trained, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    (run / "model" / "int8").mkdir()
+    before = json.loads((run / "evaluation" / "test" / "readings.json").read_text())
+    assert command(["run", str(data), "-o", str(run), "--resume"]) == 0
+    assert "test is scored already, with this model on these scenes" in capsys.readouterr().err
+    assert json.loads((run / "evaluation" / "test" / "readings.json").read_text()) == before
+    assert (run / "model" / "int8").is_dir()
+    (data / "labels" / "town_004.tif").touch()
+    assert command(["run", str(data), "-o", str(run), "--resume", "--quiet"]) == 0
+    assert json.loads((run / "evaluation" / "test" / "readings.json").read_text()) != before
+
+
+def test_scenes_that_pick_the_encoder_teach_in_training(tmp_path):
+    made = generate_dataset(tmp_path / "made", GenerateSettings(scenes=6, size=96, gsd=0.3))
+    towns = [f"town_{n:03}" for n in range(6)]
+    dataset = load_dataset(changed(made, tmp_path, {"pixel_labelled": towns[:1], "tile_labelled": towns[1:]}))
+    both = []
+    for steps in (2, 0):
+        settings = load_settings("debug", None, ["tiles.size=32", "depth.source=none", f"pretrain.steps={steps}"])
+        settings = settings.model_copy(update={"train": load_settings("cpu", None, []).train})
+        both.append(prepare(dataset, settings, torch.device("cpu")))
+    with_it, without = both
+    assert len(with_it.lessons) == len(without.lessons) == with_it.tile_labels
+    assert with_it.lessons.shown.tolist() == without.lessons.shown.tolist()
+    assert len(with_it.tiles) + len(with_it.held_out) == with_it.tile_labels
+    assert 0 < len(with_it.held_out) < len(with_it.tiles)
+    assert without.held_out is None
+
+
 def test_other_labels_are_noticed_though_all_their_numbers_are_the_same(data, tmp_path):
     splits = {"pixel_labelled": ["town_000"], "tile_labelled": ["town_001"], "validation": ["town_003"]}
     copy = changed(data, tmp_path, splits)

@@ -55,7 +55,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**63)
     device: str = "auto"
     """`auto`, `cpu` or `cuda`."""
     devices: int = Field(1, ge=1)

@@ -19,9 +19,9 @@ class ReliabilityCounts(NamedTuple):
     A bin has the probabilities above its lower and up to its upper bound.
     """
 
-    pixels: Int64[np.ndarray, "bins"]
-    right: Int64[np.ndarray, "bins"]
-    confidence: Float64[np.ndarray, "bins"]
+    pixels: Int64[np.ndarray, " bins"]
+    right: Int64[np.ndarray, " bins"]
+    confidence: Float64[np.ndarray, " bins"]
 
     @classmethod
     def none(cls) -> ReliabilityCounts:

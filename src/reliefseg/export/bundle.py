@@ -6,6 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 
+import torch
 from pydantic import BaseModel, ConfigDict, PositiveFloat, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -87,10 +88,24 @@ class ModelSpec(BaseModel):
 
 
 def save_bundle(folder: Path, spec: ModelSpec, network: nn.Module) -> None:
-    """Writes the bundle aside and renames it over an older one."""
+    """Writes the bundle aside and renames it over an older one.
+
+    One that is the same stays, with what was made of it (`int8`).
+    """
+    if _is_there(folder, spec, network):
+        return
     with whole_folder(folder) as aside:
         write_tensors(aside / "model.safetensors", network.state_dict())
         (aside / "config.json").write_text(spec.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def _is_there(folder: Path, spec: ModelSpec, network: nn.Module) -> bool:
+    try:
+        found, weights = load_bundle(folder)
+    except InputError:
+        return False
+    theirs, mine = weights.state_dict(), network.state_dict()
+    return found == spec and theirs.keys() == mine.keys() and all(torch.equal(theirs[k], mine[k].cpu()) for k in mine)
 
 
 def bundle_folder(folder: Path) -> Path:

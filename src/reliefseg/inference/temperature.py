@@ -9,13 +9,13 @@ from reliefseg.inference.computing import STEPS
 
 SMALLEST = np.float32(0.5 / STEPS)
 """What a probability of 0 counts as: pieces keep nothing below half a step."""
-TEMPERATURES: Float64[np.ndarray, "temperatures"] = 2.0 ** np.linspace(-3, 3, 61)
+TEMPERATURES: Float64[np.ndarray, " temperatures"] = 2.0 ** np.linspace(-3, 3, 61)
 """Where the loss is looked at: 1/8 to 8, 7 % apart."""
 
 
 def tempered(
-    probabilities: Float32[np.ndarray, "classes *pixels"], temperature: float
-) -> Float32[np.ndarray, "classes *pixels"]:
+    probabilities: Float32[np.ndarray, " classes *pixels"], temperature: float
+) -> Float32[np.ndarray, " classes *pixels"]:
     """Probabilities to the power of 1 / temperature, over their sum: above 1 less sure, below 1 surer, 1 as they are.
 
     The order of the classes, and with it the map, stays; only probabilities that differ in their last digit may come
@@ -34,8 +34,8 @@ def tempered(
 
 
 def log_losses(
-    probabilities: Float32[np.ndarray, "classes pixels"], class_ids: UInt8[np.ndarray, "pixels"]
-) -> Float64[np.ndarray, "temperatures"]:
+    probabilities: Float32[np.ndarray, "classes pixels"], class_ids: UInt8[np.ndarray, " pixels"]
+) -> Float64[np.ndarray, " temperatures"]:
     """−log of the true classes' probabilities (nats, mean over pixels) at each of TEMPERATURES."""
     logs = np.log(np.maximum(probabilities, SMALLEST), dtype=np.float64)
     true = np.take_along_axis(logs, class_ids[None].astype(np.intp), axis=0).mean()
@@ -43,10 +43,10 @@ def log_losses(
     return np.array(sums) - true / TEMPERATURES
 
 
-def best_temperature(losses: Float64[np.ndarray, "temperatures"]) -> float:
+def best_temperature(losses: Float64[np.ndarray, " temperatures"]) -> float:
     """The temperature with the least loss: the vertex of the parabola through the least of TEMPERATURES and its
     neighbours, on a logarithmic scale; at an end of the range that end; 1 where they are all the same (one class)."""
-    if losses.max() == losses.min():
+    if np.ptp(losses) < 1e-9:
         return 1.0
     i = int(losses.argmin())
     if i in (0, len(losses) - 1):

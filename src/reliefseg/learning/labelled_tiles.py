@@ -26,6 +26,10 @@ class LabelledTiles:
     def __len__(self) -> int:
         return len(self.boxes)
 
+    def part(self, chosen: Bool[np.ndarray, " tiles"]) -> LabelledTiles:
+        """Some of the windows, in the same bank."""
+        return LabelledTiles(self.bank, self.boxes[chosen], self.shown[chosen])
+
 
 def labelled_batch(
     tiles: LabelledTiles, seed: int, step: int, count: int, first: int = 0, batch: int | None = None

@@ -76,5 +76,5 @@ def taught(
         logits = teacher.fused(bands)
     possible = shares_of_classes(logits, kind) * shown[:, :, None, None]
     highest, labels = possible.max(1)
-    sure = highest >= confidence * possible.sum(1)
+    sure = (highest > 0) & (highest >= confidence * possible.sum(1))  # 0: the shares of all shown classes vanish
     return labels.to(torch.uint8).where(sure, IGNORE_INDEX)

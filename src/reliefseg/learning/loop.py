@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -14,6 +15,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from reliefseg.errors import InputError
 from reliefseg.learning.checkpoint import Checkpoint, load_checkpoint, newest_checkpoint, save_checkpoint
 from reliefseg.learning.processes import agreed, over_all
 from reliefseg.learning.run_folder import Log
@@ -116,10 +118,13 @@ def learn(learner: Learner, take: Step, checkpoints: Path, log: Log, hooks: Hook
         numbers = _numbers(losses, fabric) if done % every == 0 else {}  # waits for the device, as the clock must
         learning += time.monotonic() - began
         hooks.progress(done, steps)
+        if None in numbers.values():
+            _refuse_spoilt(learner, done)
         if numbers:
             rate = (done - start) * learner.batch / learning
             log.write(learner.phase, "step", step=done, **numbers, images_per_second=round(rate, 3))
         if done in validated and hooks.validate is not None:
+            _refuse_spoilt(learner, done)
             scores = hooks.validate(learner.candidate())
             is_best = learner.best.offer(scores[learner.score], done, bare(learner.candidate()))
             log.write(learner.phase, "validation", step=done, **scores, best=is_best)
@@ -135,11 +140,20 @@ def learn(learner: Learner, take: Step, checkpoints: Path, log: Log, hooks: Hook
             _save(learner, done, before + last_saved - since, checkpoints, hooks.tell)
 
 
-def _numbers(losses: dict[str, Tensor], fabric: Fabric) -> dict[str, float]:
-    """The losses' mean over all processes."""
+def _numbers(losses: dict[str, Tensor], fabric: Fabric) -> dict[str, float | None]:
+    """The losses' mean over all processes; None where it is no finite number."""
     together = torch.stack([value.float() for value in losses.values()])
     values = over_all(together, fabric, "mean").tolist()
-    return {name: round(value, 6) for name, value in zip(losses, values, strict=True)}
+    return {name: round(value, 6) if isfinite(value) else None for name, value in zip(losses, values, strict=True)}
+
+
+def _refuse_spoilt(learner: Learner, step: int) -> None:
+    """InputError where the network's weights are no numbers any more."""
+    if not all(weight.isfinite().all() for weight in learner.candidate().parameters()):
+        raise InputError(
+            f"{learner.title}: by step {step:,} the weights have grown beyond all numbers; lower the learning rate "
+            f"({learner.phase}.optimiser.lr), or limit the gradient (optimiser.clip)"
+        )
 
 
 def _save(learner: Learner, done: int, seconds: float, checkpoints: Path, tell: Callable[[str], None]) -> None:

@@ -156,7 +156,7 @@ def _columns(path: Path, layer: str, info: dict[str, Any]) -> list[PolygonTable]
     return [_table(name, values) for name, values in zip(order, fields, strict=True) if len(values)]
 
 
-def _table(name: str, values: Shaped[np.ndarray, "polygons"]) -> PolygonTable:
+def _table(name: str, values: Shaped[np.ndarray, " polygons"]) -> PolygonTable:
     counts = Counter(str(v).removesuffix(".0") for v in values.tolist() if v is not None and v == v and v != "")
     return PolygonTable(name, counts, all(re.fullmatch(r"-?\d+", value) for value in counts))
 

@@ -90,7 +90,7 @@ def sides_of_pixels(transform: Affine, crs: CRS, row: float, col: float) -> tupl
     return factor * abs(complex(transform.a, transform.d)), factor * abs(complex(transform.b, transform.e))
 
 
-def _positions(lon: Float64[np.ndarray, "n"], lat: Float64[np.ndarray, "n"]) -> Float64[np.ndarray, "n 3"]:
+def _positions(lon: Float64[np.ndarray, " n"], lat: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, "n 3"]:
     """Metres from the centre of the earth, of points of the ellipsoid in degrees.
 
     Source: Snyder, Map Projections: A Working Manual, USGS Professional Paper 1395 (1987), eq. 4-20 for the radius.

@@ -38,11 +38,11 @@ class Inspection:
 
     faults: list[str]
     valid_px: int = 0
-    low: Shaped[np.ndarray, "bands"] | None = None
-    high: Shaped[np.ndarray, "bands"] | None = None
-    class_px: Int64[np.ndarray, "classes"] | None = None
+    low: Shaped[np.ndarray, " bands"] | None = None
+    high: Shaped[np.ndarray, " bands"] | None = None
+    class_px: Int64[np.ndarray, " classes"] | None = None
     unknown: Counter[str] = field(default_factory=Counter)
-    labelled_windows: Bool[np.ndarray, "windows"] | None = None
+    labelled_windows: Bool[np.ndarray, " windows"] | None = None
     has_measured_heights: bool = True
     is_image_whole: bool = True
 

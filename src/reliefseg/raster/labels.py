@@ -137,7 +137,7 @@ def _grey_step(dataset: DatasetReader) -> np.uint8:
     return np.uint8(255 // (2 ** min(bits, 8) - 1))
 
 
-def pack(colors: UInt8[np.ndarray, 3 * shape]) -> Int[np.ndarray, "*shape"]:
+def pack(colors: UInt8[np.ndarray, " 3 *shape"]) -> Int[np.ndarray, "*shape"]:
     """Red, green and blue as one number, 0xRRGGBB."""
     red, green, blue = colors.astype(np.int32)
     return red << 16 | green << 8 | blue
@@ -153,7 +153,7 @@ def _look_up(found: _Codes, known: dict[int, int], by_id: bool) -> Reading:
     return Reading(labels, _count(found.codes[~is_known & found.measured], by_id))
 
 
-def _count(codes: Shaped[np.ndarray, pixels], by_id: bool) -> Counter[str]:
+def _count(codes: Shaped[np.ndarray, " pixels"], by_id: bool) -> Counter[str]:
     values, counts = np.unique(codes, return_counts=True)
     names = [str(v) if by_id else f"#{v:06X}" for v in values.tolist()]
     return Counter(dict(zip(names, counts.tolist(), strict=True)))

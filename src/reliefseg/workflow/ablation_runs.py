@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from reliefseg.config import Settings
+from reliefseg.depth import depth_weights
 from reliefseg.errors import InputError
 from reliefseg.learning import Training
 from reliefseg.learning.pretraining import Pretraining
@@ -21,7 +22,7 @@ from reliefseg.raster.files import hash_file, read_json, read_json_if_whole, wri
 from reliefseg.raster.fingerprints import fingerprint
 from reliefseg.workflow.evaluating import measure, refuse_unscored
 from reliefseg.workflow.saying import Sayer, Silent, Tick, in_words
-from reliefseg.workflow.training import is_begun, train
+from reliefseg.workflow.training import TRAINING, is_begun, train
 
 LEARNING = (Pretraining.title, Training.title)
 """Parts of a run's time that count where runs are held against each other at equal time."""
@@ -66,10 +67,11 @@ class Job:
     @property
     def asked(self) -> dict[str, Any]:
         """Everything the run's weights depend on but the code and what it ships; not the scenes of a test split."""
-        data, weights = self.dataset, (self.settings.depth.weights, self.settings.network.weights)
+        data, weights = self.dataset, self.settings.network.weights
         return {
             "settings": self.settings.model_dump(mode="json"),
-            "weights": [hash_file(Path(file)) for file in weights if file is not None and Path(file).is_file()],
+            "depth_weights": depth_weights(self.settings.depth),
+            "weights": None if weights is None else hash_file(Path(weights)),
             "data_set": {
                 "name": data.name,
                 "bands": list(data.bands),
@@ -202,7 +204,7 @@ class _Within:
     @contextmanager
     def progress(self, title: str) -> Iterator[Tick]:
         """Training is what takes long."""
-        yield self._training if title == "training" else lambda done, of: None
+        yield self._training if title == TRAINING else lambda done, of: None
 
     def _training(self, done: int, of: int) -> None:
         self.tick(PARTS * self.number + PARTS * done // of, PARTS * self.runs)

@@ -30,7 +30,7 @@ class Losses(NamedTuple):
     """Mean log loss of so many labelled pixels at each of TEMPERATURES."""
 
     pixels: int
-    at: Float64[np.ndarray, "temperatures"]
+    at: Float64[np.ndarray, " temperatures"]
 
 
 def calibrated(
@@ -67,7 +67,7 @@ def validation_losses(
     return Losses(int(pixels), np.array(sums) / pixels) if pixels else None
 
 
-def _summed_losses(predictor: ScenePredictor, arrays: SceneArrays, number: int) -> Float64[np.ndarray, "sums"]:
+def _summed_losses(predictor: ScenePredictor, arrays: SceneArrays, number: int) -> Float64[np.ndarray, " sums"]:
     """How many pixels of a scene are labelled, then so many times their mean log loss at each of TEMPERATURES."""
     pixels = np.count_nonzero(arrays.labels != IGNORE_INDEX)
     if not pixels:
@@ -78,7 +78,7 @@ def _summed_losses(predictor: ScenePredictor, arrays: SceneArrays, number: int) 
 
 
 def _probabilities_at(
-    drawn: Int64[np.ndarray, "pixels"], predictor: ScenePredictor, arrays: SceneArrays
+    drawn: Int64[np.ndarray, " pixels"], predictor: ScenePredictor, arrays: SceneArrays
 ) -> Float32[np.ndarray, "classes pixels"]:
     """Of some pixels of a scene, which are numbered row by row; a block at a time is in memory."""
     rows, cols = np.divmod(drawn, arrays.valid.shape[1])
@@ -91,7 +91,7 @@ def _probabilities_at(
     return found
 
 
-def _some_labelled(labels: UInt8[np.ndarray, "h w"], seed: int) -> Int64[np.ndarray, "pixels"]:
+def _some_labelled(labels: UInt8[np.ndarray, "h w"], seed: int) -> Int64[np.ndarray, " pixels"]:
     """Where labelled pixels lie, counted row by row: all, or MOST_PIXELS drawn at random."""
     labelled = np.flatnonzero(labels != IGNORE_INDEX)
     few = min(MOST_PIXELS, labelled.size)

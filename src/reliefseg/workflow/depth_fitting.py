@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 from collections.abc import Sequence
 from math import cos, pi
@@ -34,11 +35,11 @@ from reliefseg.learning.checkpoint import (
 )
 from reliefseg.learning.optimiser import set_rate
 from reliefseg.raster import Dataset, explain
-from reliefseg.raster.files import read_json_if_whole, write_json, write_text
+from reliefseg.raster.files import hash_file, read_json_if_whole, whole_file, write_json, write_text
 from reliefseg.workflow.fitting_scenes import fitting_scenes, held_out_scenes
 from reliefseg.workflow.saying import SILENT, Sayer, Tick
 
-PHASE, SETTINGS, SCENES = "fit", "settings.json", "scenes.json"
+PHASE, SETTINGS, SCENES, START = "fit", "settings.json", "scenes.json", "start.safetensors"
 LOOKS = 12
 """How often in a training the network is scored, and kept where it is best."""
 WARMUP = 0.03
@@ -105,7 +106,7 @@ def fit_depth(
         log = RunLog(work)
         try:
             fitting = _Fitting(out, work, settings, training, unseen, log)
-            fitting.begin(start)
+            fitting.begin(_start_of(work, start, resume=resume))
             with say.progress("fitting depth") as tick:
                 return fitting.run(tick, say)
         finally:
@@ -122,6 +123,20 @@ def _settings_of(work: Path, settings: FitSettings, *, resume: bool) -> FitSetti
     if file.exists():
         raise InputError(f"{work}: holds a training already; go on with --resume, or write to another file")
     return settings
+
+
+def _start_of(work: Path, start: Path | None, *, resume: bool) -> Path | None:
+    """The weights a training starts from, as its folder keeps them; InputError where --resume names others."""
+    kept = work / START
+    if not resume:
+        kept.unlink(missing_ok=True)
+        if start is not None:
+            load_heights(start)
+            with whole_file(kept) as part:
+                shutil.copyfile(start, part)
+    elif start is not None and not (kept.exists() and hash_file(start) == hash_file(kept)):
+        raise InputError(f"{work}: was not begun from {start}; leave --start out, or write to another file")
+    return kept if kept.exists() else None
 
 
 def _scenes(dataset: Dataset | None) -> dict[str, str | None]:

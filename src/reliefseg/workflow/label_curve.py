@@ -19,6 +19,7 @@ from reliefseg.evaluation.verdicts import answered, notes_on_evidence
 from reliefseg.learning import held
 from reliefseg.raster import Dataset
 from reliefseg.raster.files import write_json
+from reliefseg.workflow.ablation_factors import changed
 from reliefseg.workflow.ablation_runs import (
     Job,
     Metrics,
@@ -63,7 +64,7 @@ def label_curve(
 
         def job(n: int, kind: str, data: Dataset, seed: int) -> Job:
             folder = out / "runs" / f"labels-{n}{'-tiles' if kind == BOTH else ''}" / f"seed{seed}"
-            own = settings.model_copy(update={"seed": seed})
+            own = changed(settings, {"seed": seed})
             return Job(f"{n} labelled, {kind}, seed {seed}", data, own, folder, asked.split, contents)
 
         jobs = {

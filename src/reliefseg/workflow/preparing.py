@@ -47,7 +47,8 @@ class Preparation:
     """Everything a run reads.
 
     `settings` has every choice made by itself written in; `tier` is where scenes lie; `tile_labels` counts those of the
-    data set, held out or not. `digests` are of labels and tile labels as they were read, by what they are of.
+    data set, held out or not. `tiles` are pretrained on, `held_out` pick the encoder, `lessons` teach in training.
+    `digests` are of labels and tile labels as they were read, by what they are of.
     """
 
     settings: Settings
@@ -55,6 +56,7 @@ class Preparation:
     pixels: SceneBank
     tiles: LabelledTiles | None
     held_out: LabelledTiles | None
+    lessons: LabelledTiles | None
     validation: tuple[ValidationScene, ...]
     tier: Tier
     tile_labels: int
@@ -91,9 +93,9 @@ def prepare(dataset: Dataset, settings: Settings, device: torch.device, say: Say
     else:
         checked = [ValidationScene(s.name, ready(partial(read, s), read)) for s in validation]
         pixels = banks.make("pixels", labelled, read)
-    tiles, held_out, tile_labels, digest = _tile_banks(dataset, read, banks)
+    tiles, held_out, lessons, tile_labels, digest = _tile_banks(dataset, read, banks)
     digests = {"labels": looked.labels, "tile labels": digest}
-    return Preparation(settings, spec, pixels, tiles, held_out, tuple(checked), tier, tile_labels, digests)
+    return Preparation(settings, spec, pixels, tiles, held_out, lessons, tuple(checked), tier, tile_labels, digests)
 
 
 def _reader(
@@ -162,23 +164,17 @@ def _spec(
 
 def _tile_banks(
     dataset: Dataset, read: SceneReader, banks: BankMaker
-) -> tuple[LabelledTiles | None, LabelledTiles | None, int, str]:
-    """Tile-labelled windows to learn from, held-out ones, how many tile labels there are, and a digest of them.
+) -> tuple[LabelledTiles | None, LabelledTiles | None, LabelledTiles | None, int, str]:
+    """Tile-labelled windows to pretrain on, held-out ones, those that teach in training; their number and a digest.
 
-    Those of validation scenes are held out, else those of every fifth scene.
+    Those of validation scenes are held out, else, from pretraining alone, those of every fifth scene.
     """
     settings = banks.settings
     tiles = dataset.tile_labels() if settings.uses_tile_labels else []
     if not tiles:
-        return None, None, 0, ""
-    count = len(tiles)
+        return None, None, None, 0, ""
     validation = [] if settings.validation.blocks else dataset.split("validation")
     held = dataset.tile_labels_of([s for s in validation if s.has_labels]) if settings.pretrain.steps else []
-    if settings.pretrain.steps and not held:
-        names = sorted({t.scene for t in tiles})
-        fifth = set(names[4::5])
-        held = [t for t in tiles if t.scene in fifth]
-        tiles = [t for t in tiles if t.scene not in fifth]
 
     def bare(scene: Scene) -> SceneArrays:
         """Without its labels: a bank keeps them where the scene has pixels (0) apart from where it has none."""
@@ -194,7 +190,12 @@ def _tile_banks(
         return LabelledTiles(bank, boxes, np.array([t.shown for t in labels], dtype=bool))
 
     digest = hashlib.blake2b(repr([tiles, held]).encode(), digest_size=8).hexdigest()
-    return bank_of("tiles", tiles), bank_of("held_out", held), count, digest
+    lessons, apart = bank_of("tiles", tiles), bank_of("held_out", held)
+    fifth = set(sorted({t.scene for t in tiles})[4::5])
+    if lessons is None or held or not settings.pretrain.steps or not fifth:
+        return lessons, apart, lessons, len(tiles), digest
+    chosen = np.array([t.scene in fifth for t in tiles])
+    return lessons.part(~chosen), lessons.part(chosen), lessons, len(tiles), digest
 
 
 def _split_off(read: SceneReader, margin: float, classes: int, part: int, scene: Scene) -> SceneArrays:

@@ -43,7 +43,7 @@ def notes_on(dataset: Dataset, prepared: Preparation) -> list[str]:
         notes.append("No tile labels: pretraining is left out.")
     if prepared.tiles is not None and len(prepared.tiles) < prepared.tile_labels:
         kept = prepared.tile_labels - len(prepared.tiles)
-        notes.append(f"{kept} of the tile labels, of every fifth scene, are not learnt from: they pick the encoder.")
+        notes.append(f"{kept} of the tile labels, of every fifth scene, are not pretrained on: they pick the encoder.")
     if settings.precision == "bfloat16" and pick_precision("auto", prepared.pixels.device) != torch.bfloat16:
         notes.append('This processor imitates bfloat16, which takes many times as long; precision = "auto" does not.')
     if settings.validation.blocks:

@@ -9,13 +9,15 @@ from typing import Any
 from reliefseg.config import Settings
 from reliefseg.errors import InputError
 from reliefseg.evaluation.report import write_report
+from reliefseg.export import bundle_hash
 from reliefseg.learning import is_first_process
-from reliefseg.raster import check_dataset, load_dataset
+from reliefseg.raster import Dataset, Scene, check_dataset, load_dataset
+from reliefseg.raster.files import read_json_if_whole, write_json
 from reliefseg.workflow.evaluating import evaluate, refuse_unscored
 from reliefseg.workflow.saying import SILENT, Sayer
 from reliefseg.workflow.training import train
 
-CHECKED_SPLITS = ("test", "validation")
+SCORED_SPLITS = ("validation", "test")
 
 
 @dataclass(frozen=True)
@@ -41,16 +43,35 @@ def run_all(
     """
     refuse_errors(dataset, say)
     data = load_dataset(dataset, cache)
-    scored = [split for split in CHECKED_SPLITS if data.split(split)]
+    scored = [split for split in SCORED_SPLITS if data.split(split)]
     for split in scored:
         refuse_unscored(data, split)
     train(data, run, settings, resume=resume, say=say)
     if not is_first_process():
         return RunResult(run / "report.html", {})
-    metrics = {split: evaluate(run, data, split, say=say) for split in scored}
+    metrics = {split: _figures(run, data, split, say) for split in scored}
     if not metrics:
         say.note("no split with labels to evaluate on: the report has no figures")
     return RunResult(write_report(run), metrics)
+
+
+def _figures(run: Path, data: Dataset, split: str, say: Sayer) -> dict[str, Any]:
+    """The metrics of a split: those of an earlier call where model and scenes are the same, else measured now."""
+    note, scenes = run / "evaluation" / split / "scored.json", data.split(split)
+    asked = {"model": bundle_hash(run), "scenes": [[s.name, *_stamps(s)] for s in scenes]}
+    found = read_json_if_whole(note.with_name("metrics.json"))
+    if found is not None and read_json_if_whole(note) == asked:
+        say.note(f"{split} is scored already, with this model on these scenes: its figures stay")
+        return found
+    metrics = evaluate(run, data, split, say=say)
+    write_json(note, asked)
+    return metrics
+
+
+def _stamps(scene: Scene) -> list[list[int]]:
+    """Sizes and times of change of a scene's image and labels."""
+    files = (file for file in (scene.image, scene.labels) if file is not None and file.exists())
+    return [[state.st_size, state.st_mtime_ns] for state in map(Path.stat, files)]
 
 
 def refuse_errors(dataset: Path, say: Sayer = SILENT) -> None:

@@ -33,6 +33,8 @@ from reliefseg.workflow.starting_weights import start_from_depth, start_from_off
 from reliefseg.workflow.validating import panel_maker, validator
 
 ENCODER, CHECKPOINTS = "encoder.safetensors", "checkpoints"
+TRAINING = "training"
+"""What progress calls the part that takes longest."""
 
 
 def train(dataset: Dataset, run: Path, settings: Settings, *, resume: bool = False, say: Sayer = SILENT) -> Path:
@@ -205,23 +207,22 @@ def _refuse_large_batch(prepared: Preparation, fabric: Fabric) -> None:
     """What does not fit into training is said before pretraining, which settles the settings."""
     settings, spec = prepared.settings, prepared.spec
     with torch.random.fork_rng(devices=[]):
-        training = Training(
-            spec.build_network(), spec.inputs, len(spec.classes), settings.train, fabric, settings.seed, prepared.tiles
-        )
+        network, lessons = spec.build_network(), prepared.lessons
+        training = Training(network, spec.inputs, len(spec.classes), settings.train, fabric, settings.seed, lessons)
         training.refuse_large_batch(settings.tiles.size)
 
 
 def _trained(prepared: Preparation, generator: Generator, run: Path, fabric: Fabric, log: Log, say: Sayer) -> Generator:
     settings, spec = prepared.settings, prepared.spec
-    seed, tiles = settings.seed, prepared.tiles
-    training = Training(generator, spec.inputs, len(spec.classes), settings.train, fabric, seed, tiles)
+    seed = settings.seed
+    training = Training(generator, spec.inputs, len(spec.classes), settings.train, fabric, seed, prepared.lessons)
     training.refuse_large_batch(settings.tiles.size)
     seconds = seconds_per_step(training, prepared.pixels) * settings.train.steps
     say.note(
         f"training: {settings.train.steps:,} steps, about {in_words(seconds)} on {describe(fabric.device)}, "
         "validation not counted"
     )
-    with say.progress("training") as tick:
+    with say.progress(TRAINING) as tick:
         hooks = Hooks(progress=tick, tell=_told(log, say))
         if prepared.validation:
             hooks = Hooks(validator(prepared, fabric), _shower(prepared, run, fabric, hooks.tell), tick, hooks.tell)
