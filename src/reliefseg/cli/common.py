@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -138,11 +138,11 @@ def result(as_json: bool, value: Any, text: str = "") -> None:
     """The result on standard output: JSON, or text for people."""
     if as_json:
         # What the output cannot write would be escaped in Python's way; JSON has its own.
-        sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=not _writes_all(sys.stdout)) + "\n")
+        sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=not _has_all(sys.stdout.encoding)) + "\n")
     elif text:
         sys.stdout.write(text.rstrip("\n") + "\n")
 
 
-def _writes_all(stream: TextIO) -> bool:
-    """Whether a stream has an encoding that has all characters; one in memory needs none."""
-    return stream.encoding is None or codecs.lookup(stream.encoding).name.startswith("utf-")
+def _has_all(encoding: str | None) -> bool:
+    """Whether an encoding has all characters; a stream in memory (None) needs none."""
+    return encoding is None or codecs.lookup(encoding).name.startswith("utf-")
