@@ -112,12 +112,7 @@ def open_scenes(
         refuse_absent(engine)
     if engine == INT8:
         say.note(str(model.engines.int8_network().cost))
-    opened, faults = [], []
-    for path in paths:
-        try:
-            opened.append(model.open(path, heights, gsd))
-        except InputError as error:
-            faults += error.offences
+    opened, faults = _each(paths, lambda path: model.open(path, heights, gsd))
     if faults:
         raise InputError(faults)
     refuse_collisions(paths, out)
