@@ -57,7 +57,7 @@ class FitSettings(BaseModel):
 
     scenes: int = Field(200, ge=1)
     """Generated scenes, or at most so many pieces of a data set's scenes; each takes 6 MB of memory."""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**63)
     steps: int = Field(4000, ge=1)
     minutes: float | None = Field(None, gt=0)
     batch: int = Field(8, ge=2)
@@ -101,12 +101,13 @@ def fit_depth(
         use_processor(settings.threads)
         training = fitting_scenes(settings.seed, settings.scenes, dataset, say)
         unseen = held_out_scenes(settings.seed, dataset, say)
+        begun_from = _start_of(work, start, resume=resume)
         write_json(work / SCENES, _scenes(dataset))
         write_text(work / SETTINGS, settings.model_dump_json(indent=1) + "\n")
         log = RunLog(work)
         try:
             fitting = _Fitting(out, work, settings, training, unseen, log)
-            fitting.begin(_start_of(work, start, resume=resume))
+            fitting.begin(begun_from)
             with say.progress("fitting depth") as tick:
                 return fitting.run(tick, say)
         finally:

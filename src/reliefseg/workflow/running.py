@@ -12,7 +12,7 @@ from reliefseg.evaluation.report import write_report
 from reliefseg.export import bundle_hash
 from reliefseg.learning import is_first_process
 from reliefseg.raster import Dataset, Scene, check_dataset, load_dataset
-from reliefseg.raster.files import read_json_if_whole, write_json
+from reliefseg.raster.files import hash_file, read_json_if_whole, write_json
 from reliefseg.workflow.evaluating import evaluate, refuse_unscored
 from reliefseg.workflow.saying import SILENT, Sayer
 from reliefseg.workflow.training import train
@@ -59,12 +59,13 @@ def _figures(run: Path, data: Dataset, split: str, say: Sayer) -> dict[str, Any]
     """The metrics of a split: those of an earlier call where model and scenes are the same, else measured now."""
     note, scenes = run / "evaluation" / split / "scored.json", data.split(split)
     asked = {"model": bundle_hash(run), "scenes": [[s.name, *_stamps(s)] for s in scenes]}
-    found = read_json_if_whole(note.with_name("metrics.json"))
-    if found is not None and read_json_if_whole(note) == asked:
+    file = note.with_name("metrics.json")
+    found = read_json_if_whole(file)
+    if found is not None and read_json_if_whole(note) == asked | {"metrics": hash_file(file)}:
         say.note(f"{split} is scored already, with this model on these scenes: its figures stay")
         return found
     metrics = evaluate(run, data, split, say=say)
-    write_json(note, asked)
+    write_json(note, asked | {"metrics": hash_file(file)})
     return metrics
 
 
