@@ -20,7 +20,7 @@ from reliefseg.depth.source import WEIGHTS, Block, Maker, Making, Step, blocks_o
 from reliefseg.depth.store import PlaneStore
 from reliefseg.errors import InputError
 from reliefseg.raster import Scene, Window
-from reliefseg.raster.check import GSDS
+from reliefseg.raster.check_warnings import GSDS
 from reliefseg.raster.files import hash_file
 
 if TYPE_CHECKING:

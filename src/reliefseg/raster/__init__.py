@@ -1,6 +1,7 @@
 """Scenes, data sets and what is written: numpy and rasterio, no torch."""
 
-from reliefseg.raster.check import CheckReport, check_dataset
+from reliefseg.raster.check import check_dataset
+from reliefseg.raster.check_report import CheckReport
 from reliefseg.raster.classes import IGNORE_INDEX, ClassSpec, ClassTable, Color, color_text, parse_color
 from reliefseg.raster.dataset import Dataset, Survey, default_cache, load_dataset, survey_dataset
 from reliefseg.raster.dataset_file import FILE_NAME, SPLITS, TileLabelRule
