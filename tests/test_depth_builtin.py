@@ -457,7 +457,10 @@ def test_a_training_that_goes_on_keeps_the_weights_it_was_begun_from(tmp_path, f
         return HeightScores(0.0, None)
 
     monkeypatch.setattr(depth_fitting._Fitting, "run", not_run)
-    fit_depth(tmp_path / "w.safetensors", TINY, start=start)
+    (tmp_path / "damaged.safetensors").write_bytes(b"no weights")
+    with pytest.raises(InputError, match="no weights of reliefseg depth fit"):
+        fit_depth(tmp_path / "w.safetensors", TINY, start=tmp_path / "damaged.safetensors")
+    fit_depth(tmp_path / "w.safetensors", TINY, start=start)  # nothing was begun
     fit_depth(tmp_path / "w.safetensors", TINY, resume=True)  # no checkpoint was written yet
     assert all(torch.equal(begun[0][name], begun[1][name]) for name in begun[0])
     save_heights(tmp_path / "other.safetensors", HeightNetwork(), HeightCard(range_m=15.0, window=64))

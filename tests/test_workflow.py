@@ -301,6 +301,10 @@ def test_what_is_scored_and_made_of_a_model_stays_when_a_finished_run_goes_on(da
     assert "test is scored already, with this model on these scenes" in capsys.readouterr().err
     assert json.loads((run / "evaluation" / "test" / "readings.json").read_text()) == before
     assert (run / "model" / "int8").is_dir()
+    (run / "evaluation" / "test" / "metrics.json").write_text("{}")  # evaluate on other scenes writes there too
+    assert command(["run", str(data), "-o", str(run), "--resume", "--quiet"]) == 0
+    assert json.loads((run / "evaluation" / "test" / "metrics.json").read_text())["scenes"] == ["town_004"]
+    before = json.loads((run / "evaluation" / "test" / "readings.json").read_text())
     (data / "labels" / "town_004.tif").touch()
     assert command(["run", str(data), "-o", str(run), "--resume", "--quiet"]) == 0
     assert json.loads((run / "evaluation" / "test" / "readings.json").read_text()) != before

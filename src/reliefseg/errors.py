@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Done = TypeVar("Done")
 
 
 def first_line(error: BaseException) -> str:
@@ -19,3 +23,14 @@ class InputError(Exception):
 
     def __reduce__(self) -> tuple[type[InputError], tuple[list[str]]]:
         return type(self), (self.offences,)
+
+
+def each(items: Iterable[Item], work: Callable[[Item], Done]) -> tuple[list[Done], list[str]]:
+    """What could be done of all, and the offences of the rest."""
+    done, offences = [], []
+    for item in items:
+        try:
+            done.append(work(item))
+        except InputError as error:
+            offences += error.offences
+    return done, offences

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 from reliefseg.depth.builtin import open_builtin
 from reliefseg.depth.cache import is_fresh, raster_path, raster_tags, write_depth
@@ -14,13 +14,12 @@ from reliefseg.depth.metres import RasterSource
 from reliefseg.depth.relative import open_transformers
 from reliefseg.depth.settings import DepthSettings
 from reliefseg.depth.source import WEIGHTS, DepthSource, Maker
-from reliefseg.errors import InputError
+from reliefseg.errors import Done, InputError, Item, each
 from reliefseg.raster import Dataset, Scene
 from reliefseg.raster.files import locked, probe_folder
 
 Progress = Callable[[int, int], None]
 """Told (done, of) as work goes on."""
-T = TypeVar("T")
 Resolved = Literal["none", "raster", "builtin", "transformers"]
 
 
@@ -113,14 +112,9 @@ def _workplace(raster: Path) -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _gathered(scenes: Iterable[Scene], work: Callable[[Scene], T]) -> list[T]:
+def _gathered(scenes: Iterable[Item], work: Callable[[Item], Done]) -> list[Done]:
     """Results for all scenes; the offences of all of them at once."""
-    results, offences = [], []
-    for scene in scenes:
-        try:
-            results.append(work(scene))
-        except InputError as error:
-            offences += error.offences
+    results, offences = each(scenes, work)
     if offences:
         raise InputError(offences)
     return results

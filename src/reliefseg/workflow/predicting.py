@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from reliefseg.errors import InputError
+from reliefseg.errors import InputError, each
 from reliefseg.inference.choosing import INT8, EngineName, refuse_absent
 from reliefseg.inference.kit import Kit
 from reliefseg.inference.on_ray import connected, on_cluster
@@ -20,8 +20,6 @@ from reliefseg.workflow.scene_work import EVERYTHING, SceneWork, Shard, predict_
 from reliefseg.workflow.writing import finished_files
 
 USUAL = Wanted()
-Item = TypeVar("Item")
-Done = TypeVar("Done")
 
 
 def predict(
@@ -55,7 +53,7 @@ def predict(
         return predict_scene(model, work, shard, on_cluster if ray else Kit.here, say)
 
     with connected(ray) if ray else nullcontext():
-        tallies, faults = _each(opened, done)
+        tallies, faults = each(opened, done)
     if faults:
         raise InputError(faults)
     return tallies
@@ -79,23 +77,12 @@ def merge(
     """
     model = load_model(run, cache=cache)
     opened = open_scenes(model, scenes, out, engine, heights, gsd, say)
-    works, faults = _each(opened, lambda scene: prepared(model, scene, out, wanted, engine, say))
+    works, faults = each(opened, lambda scene: prepared(model, scene, out, wanted, engine, say))
     refuse_unfinished(works)
-    tallies, more = _each(works, lambda work: predict_scene(model, work, EVERYTHING, Kit.here, say))
+    tallies, more = each(works, lambda work: predict_scene(model, work, EVERYTHING, Kit.here, say))
     if faults or more:
         raise InputError([*faults, *more])
     return tallies
-
-
-def _each(items: Sequence[Item], do: Callable[[Item], Done]) -> tuple[list[Done], list[str]]:
-    """What could be done of all, and the faults of the rest."""
-    found, faults = [], []
-    for item in items:
-        try:
-            found.append(do(item))
-        except InputError as error:
-            faults += error.offences
-    return found, faults
 
 
 def open_scenes(
@@ -112,7 +99,7 @@ def open_scenes(
         refuse_absent(engine)
     if engine == INT8:
         say.note(str(model.engines.int8_network().cost))
-    opened, faults = _each(paths, lambda path: model.open(path, heights, gsd))
+    opened, faults = each(paths, lambda path: model.open(path, heights, gsd))
     if faults:
         raise InputError(faults)
     refuse_collisions(paths, out)
