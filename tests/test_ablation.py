@@ -542,10 +542,13 @@ def test_a_seed_too_large_for_torch_is_refused(towns, tmp_path):
 
 def test_rows_that_were_asked_for_before_are_not_forgotten(tmp_path):
     for name in ("recommended", "depth-none", "sides-off", "labels-3", "depth-none-equal-time"):
-        (tmp_path / "runs" / name).mkdir(parents=True)
-    assert _not_counted(tmp_path, {"recommended": [], "depth-none": [], "sides-off": []}) == []
-    (note,) = _not_counted(tmp_path, {"recommended": [], "sides-off": []})
-    assert note.startswith("1 further ways lie in ")
+        write_json(tmp_path / "runs" / name / "seed0" / "evaluation" / "validation" / "metrics.json", {})
+    (tmp_path / "runs" / "begun" / "seed0").mkdir(parents=True)
+    assert _not_counted(tmp_path, {"recommended": [], "depth-none": [], "sides-off": []}, "validation") == []
+    (note,) = _not_counted(tmp_path, {"recommended": [], "sides-off": []}, "validation")
+    assert note.startswith("Not counted here, though scored in ")
+    assert ": depth-none: ask for all rows" in note
+    assert _not_counted(tmp_path, {"recommended": []}, "test") == []
 
 
 def ignored(data, scenes):

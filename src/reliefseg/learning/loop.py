@@ -118,13 +118,12 @@ def learn(learner: Learner, take: Step, checkpoints: Path, log: Log, hooks: Hook
         numbers = _numbers(losses, fabric) if done % every == 0 else {}  # waits for the device, as the clock must
         learning += time.monotonic() - began
         hooks.progress(done, steps)
-        if None in numbers.values():
+        if None in numbers.values() or done in validated or done == steps:
             _refuse_spoilt(learner, done)
         if numbers:
             rate = (done - start) * learner.batch / learning
             log.write(learner.phase, "step", step=done, **numbers, images_per_second=round(rate, 3))
         if done in validated and hooks.validate is not None:
-            _refuse_spoilt(learner, done)
             scores = hooks.validate(learner.candidate())
             is_best = learner.best.offer(scores[learner.score], done, bare(learner.candidate()))
             log.write(learner.phase, "validation", step=done, **scores, best=is_best)

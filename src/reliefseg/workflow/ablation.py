@@ -78,7 +78,7 @@ def ablate(
         runs = _run_all(questions, dataset, contents, out, ablation, say)
         found = _told(dataset, settings, ablation, runs)
         found["notes"] += _unlearnt(_folder(out, next(iter(runs)), ablation.seeds[0]), runs)
-        found["notes"] += _not_counted(out, runs)
+        found["notes"] += _not_counted(out, runs, ablation.split)
         found["questions"] = _answers(questions, runs)
         if ablation.equal == "time":
             timed = [_at_equal_time(question, out, ablation) for question in questions]
@@ -107,15 +107,16 @@ def _run_all(
     return {name: [metrics[job.name] for job in one] for name, one in jobs.items()}
 
 
-def _not_counted(out: Path, runs: Runs) -> list[str]:
+def _not_counted(out: Path, runs: Runs, split: str) -> list[str]:
     """Said where other rows were asked for before: corrected for too few rows, a verdict is too bold."""
-    others = {path.name for path in (out / "runs").iterdir()} - runs.keys()
+    scored = (out / "runs").glob(f"*/seed*/evaluation/{split}/metrics.json")
+    others = {path.parents[3].name for path in scored} - runs.keys()
     others = {name for name in others if not name.startswith("labels-") and not name.endswith("-equal-time")}
     if not others:
         return []
     return [
-        f"{len(others)} further ways lie in {out / 'runs'} and are not counted here: ask for all rows together before "
-        "you claim one, for p is corrected over the rows of this page alone."
+        f"Not counted here, though scored in {out / 'runs'}: {', '.join(sorted(others))}: ask for all rows together "
+        "before you claim one, for p is corrected over the rows of this page alone."
     ]
 
 

@@ -67,11 +67,14 @@ class Job:
     @property
     def asked(self) -> dict[str, Any]:
         """Everything the run's weights depend on but the code and what it ships; not the scenes of a test split."""
-        data, weights = self.dataset, self.settings.network.weights
+        data, depth = self.dataset, self.settings.depth
+        named = (depth.weights, self.settings.network.weights)
+        weights = [hash_file(Path(file)) for file in named if file is not None and Path(file).is_file()]
+        if depth.source == "transformers":
+            weights.append(str(depth_weights(depth)))
         return {
             "settings": self.settings.model_dump(mode="json"),
-            "depth_weights": depth_weights(self.settings.depth),
-            "weights": None if weights is None else hash_file(Path(weights)),
+            "weights": weights,
             "data_set": {
                 "name": data.name,
                 "bands": list(data.bands),
