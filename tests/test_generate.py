@@ -26,16 +26,16 @@ from reliefseg.generate import (
 from reliefseg.generate.canvas import blank_canvas
 from reliefseg.generate.character import Lean, draw_character
 from reliefseg.generate.cover import cover_ground
-from reliefseg.generate.crowns import SHRUB_M
+from reliefseg.generate.crowns import SHRUB_M, Noise, draw_tree
 from reliefseg.generate.draft import Draft, Plot
 from reliefseg.generate.drawing import draw_building
 from reliefseg.generate.light import Ball, incidence, overshadowed, through_crowns
 from reliefseg.generate.looks import LOOKS
 from reliefseg.generate.noise import value_noise
-from reliefseg.generate.objects import Building, Roof
+from reliefseg.generate.objects import Building, Habit, Roof, Tree
 from reliefseg.generate.plan import FILLERS, LONGEST_M, joined_blocks, plan_town
 from reliefseg.generate.room import Box, Room, overlap
-from reliefseg.generate.spectra import FLAT_ROOFS, Material
+from reliefseg.generate.spectra import FLAT_ROOFS, GRASS_FRESH, LEAVES, TWIGS, Material
 from reliefseg.generate.streets import Pose, draw_streets
 from reliefseg.generate.view import leaning_view
 from reliefseg.raster import load_dataset
@@ -87,8 +87,12 @@ def test_small_scenes_at_any_ground_sampling_distance(gsd):
 NOT_EUROPE = {"arid town", "edge of the desert", "southern city", "open country"}
 
 
+def character_of(seed, index):
+    return draw_character(np.random.default_rng(np.random.SeedSequence([seed, index]).spawn(1)[0]))
+
+
 def look_of(seed, index):
-    return draw_character(np.random.default_rng(np.random.SeedSequence([seed, index]).spawn(1)[0])).name
+    return character_of(seed, index).name
 
 
 def test_a_data_set_shows_kinds_of_town_that_its_three_labelled_scenes_do_not():
@@ -383,6 +387,43 @@ def test_vegetation_shines_in_near_infrared():
     nir, red, _ = scene.bands.astype(float)
     index = (nir - red) / (nir + red)
     assert index[scene.labels == TREE].mean() > index[scene.labels == PAVED].mean() + 0.15
+
+
+def test_some_towns_are_seen_before_the_leaves_come_but_none_on_sand():
+    green, dry = [], []
+    for character in (character_of(1, index) for index in range(300)):
+        (dry if character.yard[0] is Material.SAND else green).append(character.bare)
+    assert 0.3 < np.mean(green) < 0.5
+    assert not any(dry)
+
+
+def test_trees_of_one_town_shine_less_in_near_infrared_before_the_leaves_come(monkeypatch):
+    shine = []
+    for share in (1.0, 0.0):
+        monkeypatch.setattr("reliefseg.generate.character.LEAFLESS_SHARE", share)
+        scene = generate_scene(0, 12, 200, 0.25, ("nir", "red", "green"))
+        nir, red, _ = scene.bands.astype(float)
+        shine.append(((nir - red) / (nir + red))[scene.labels == TREE].mean())
+    assert shine[0] < shine[1] - 0.15
+
+
+@pytest.mark.parametrize("bare", [True, False])
+def test_the_ground_shows_through_a_bare_crown_alone(bare):
+    """A tree over lawn to the left and white paving to the right: labelled tree and as high on both sides."""
+    canvas = blank_canvas(np.zeros((100, 100), np.float32), 0.1, BANDS)
+    canvas.albedo[:, :, :50] = np.array(GRASS_FRESH, np.float32)[:, None, None]
+    canvas.albedo[:, :, 50:] = 0.6
+    smooth = Noise(*(np.zeros((100, 100), np.float32) for _ in range(3)))
+    spectrum = TWIGS if bare else LEAVES
+    (ball,) = draw_tree(canvas, Tree(0, 0, 3.0, 8.0, Habit.ROUND, (0.0, 0.0), spectrum, bare), smooth)
+    crown = canvas.surface > 0
+    assert crown.sum() * 0.1**2 == pytest.approx(np.pi * 3**2, rel=0.02)
+    assert set(canvas.material[crown]) == {Material.TWIGS if bare else Material.CROWN}
+    assert canvas.surface.max() == pytest.approx(8, abs=0.05)
+    red = canvas.albedo[BANDS.index("red")]
+    left, right = red[:, :50][crown[:, :50]].mean(), red[:, 50:][crown[:, 50:]].mean()
+    assert right - left == (pytest.approx(0.3, abs=0.1) if bare else pytest.approx(0, abs=1e-6))
+    assert ball.density == pytest.approx(0.45 if bare else 1.5)
 
 
 def test_noise_keeps_its_deviation():

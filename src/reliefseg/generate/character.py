@@ -28,6 +28,9 @@ from reliefseg.generate.spectra import (
     Spectrum,
 )
 
+LEAFLESS_SHARE = 0.4
+"""Share of the scenes not on sand that are flown before the leaves come, as surveys of ground and houses are."""
+
 
 class Sun(NamedTuple):
     """Where the sun stands: azimuth clockwise from north and elevation above the horizon, degrees."""
@@ -76,7 +79,10 @@ class Camera(NamedTuple):
 
 
 class Character(NamedTuple):
-    """One scene's own ways; shares are 0 … 1. `yard` is what covers gardens, `meadow` what covers parks."""
+    """One scene's own ways; shares are 0 … 1.
+
+    `yard` is what covers gardens, `meadow` what covers parks; `bare`: flown before the leaves come.
+    """
 
     name: str
     look: Look
@@ -97,6 +103,7 @@ class Character(NamedTuple):
     sand: Spectrum
     water: Spectrum
     leaves: Spectrum
+    bare: bool
     facade: Spectrum
     conifers: float
     tile_roofs: tuple[float, ...]
@@ -137,6 +144,7 @@ def draw_character(rng: np.random.Generator) -> Character:
         conifers=rng.beta(1, 4),
         tile_roofs=tuple(rng.dirichlet(np.full(len(TILE_ROOFS), 0.5)).tolist()),
         flat_roofs=tuple(rng.dirichlet(np.full(len(FLAT_ROOFS), 0.7)).tolist()),
+        bare=not arid and bool(rng.random() < LEAFLESS_SHARE),
     )
 
 

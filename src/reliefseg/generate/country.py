@@ -11,16 +11,17 @@ from reliefseg.generate.draft import Draft, Parcel, Plot, parcels
 from reliefseg.generate.gardens import lay_court, lay_gardens, lay_skirt, lay_slabs
 from reliefseg.generate.objects import Roof
 from reliefseg.generate.roofs import STOREY_M, add_flat, add_pitched
-from reliefseg.generate.spectra import CROP_SHARES, CROPS, POOL, SAND, SOIL, Material
+from reliefseg.generate.spectra import CROP_SHARES, CROPS, POOL, SAND, SOIL, SPRING_CROP_SHARES, Material
 
 
 def fill_fields(draft: Draft, plot: Plot) -> None:
     """Strips of different crops with the rows of plough or mower, a hedge or trees between some."""
     rng, at = draft.rng, plot.p0
+    shares = SPRING_CROP_SHARES if draft.character.bare else CROP_SHARES
     while plot.p1 - at > 3:
         width = min(rng.uniform(12, 60), plot.p1 - at)
         pose = draft.streets.place(at + width / 2, (plot.q0 + plot.q1) / 2).moved(0, 0, pi / 2)
-        crop = CROPS[rng.choice(len(CROPS), p=CROP_SHARES)].varied(rng, 0.15, 0.06)
+        crop = CROPS[rng.choice(len(CROPS), p=shares)].varied(rng, 0.15, 0.06)
         rows = float(rng.choice((0.0, 0.75, 1.5, 3.0)))
         draft.add_surface(pose, plot.depth, width - 0.6, Material.FIELD, crop, 0.0, rows)
         if rng.random() < 0.25:

@@ -20,6 +20,8 @@ SHRUB_M = 2.3
 """What grows lower is a shrub: low vegetation."""
 CRUMB_M2 = 0.5
 """Smaller patches of a crown, between roofs or loose beside it, are not drawn, square metres."""
+BOUGHS = 7
+"""Large boughs of a bare tree."""
 NO_TRUNK_ON = (Material.ASPHALT, Material.MARKING, Material.ROOF, Material.CAR, Material.CLUTTER, Material.WATER)
 
 
@@ -38,6 +40,10 @@ class Form(NamedTuple):
     density: float
     rays: tuple[int, float] = (0, 0.0)
     gaps: float = -9.0
+
+    def without_leaves(self) -> Form:
+        """The same crown in winter: finer, full of holes, hardly in the sun's way."""
+        return self._replace(leaves=2 * self.leaves, clumps=1.5 * self.clumps, density=0.3 * self.density, gaps=-1.7)
 
 
 FORMS = {
@@ -87,7 +93,7 @@ def _can_grow(canvas: Canvas, tree: Tree) -> bool:
 
 def draw_tree(canvas: Canvas, tree: Tree, noise: Noise) -> list[Ball]:
     """A crown with boughs and leaves, over whatever is lower; gives back what stops the sun in its stead."""
-    reach, form = tree.radius * 1.4, FORMS[tree.habit]
+    reach, form = tree.radius * 1.4, FORMS[tree.habit].without_leaves() if tree.bare else FORMS[tree.habit]
     stencil = canvas.stencil(Pose(tree.down, tree.right, 0.0), reach, reach)
     if stencil is None:
         return []
@@ -99,10 +105,35 @@ def draw_tree(canvas: Canvas, tree: Tree, noise: Noise) -> list[Ball]:
     elevation = (base + middle + half * rise + (0.7 * tree.radius) * relief).astype(np.float32)
     where = (out < 1) & (elevation > canvas.surface[stencil.at]) & (clumps + leaves > form.gaps)
     shade = np.maximum(0.5, 1 + 0.15 * leaves + 0.10 * clumps + form.boughs * boughs).astype(np.float32)
-    material = Material.CROWN if tree.height > SHRUB_M else Material.HEDGE
-    canvas.paint(stencil, where, material, tree.spectrum, shade)
+    below = canvas.albedo[:, *stencil.at].copy()
+    canvas.paint(stencil, where, _material(tree), tree.spectrum, shade)
+    if tree.bare:
+        _show_through(canvas, stencil, where, below, _twigs(tree, stencil, out, clumps + leaves))
     canvas.lift(stencil, where, elevation)
     return _balls(tree, form, base, middle, half)
+
+
+def _material(tree: Tree) -> Material:
+    if tree.height <= SHRUB_M:
+        return Material.HEDGE
+    return Material.TWIGS if tree.bare else Material.CROWN
+
+
+def _twigs(tree: Tree, stencil: Stencil, out: Plane, grain: Plane) -> Plane:
+    """How much of what lies below a bare crown its twigs hide, 0 … 1: most along boughs and near the trunk."""
+    bearing, (phase, _) = np.arctan2(stencil.across, stencil.along), tree.lobes
+    boughs = np.maximum(0, np.cos(BOUGHS * bearing + phase + np.float32(0.8) * grain)) ** 6
+    hidden = np.float32(0.45) + np.float32(0.15) * grain + np.float32(0.3) * boughs - np.float32(0.2) * out
+    return np.clip(hidden, 0.15, 0.95).astype(np.float32)
+
+
+def _show_through(
+    canvas: Canvas, stencil: Stencil, where: np.ndarray, below: Float32[np.ndarray, "bands height width"], hidden: Plane
+) -> None:
+    """Mixes what lies below into what was painted over it."""
+    for plane, ground in zip(canvas.albedo, below, strict=True):
+        painted = plane[stencil.at]
+        painted[where] += ((ground - painted) * (1 - hidden))[where]
 
 
 def _outwards(tree: Tree, form: Form, stencil: Stencil) -> Plane:
@@ -134,7 +165,7 @@ def _balls(tree: Tree, form: Form, base: float, middle: float, half: float) -> l
 
 def _drop_crumbs(canvas: Canvas, surface: Plane, material: np.ndarray, albedo: np.ndarray) -> None:
     """Puts back what was there before wherever a patch of crowns is smaller than `CRUMB_M2`."""
-    patches, _ = ndimage.label(canvas.material == Material.CROWN)
+    patches, _ = ndimage.label(np.isin(canvas.material, (Material.CROWN, Material.TWIGS)))
     small = np.bincount(patches.ravel()) * canvas.gsd**2 < CRUMB_M2
     small[0] = False
     where = small[patches]

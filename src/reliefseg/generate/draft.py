@@ -25,6 +25,7 @@ from reliefseg.generate.spectra import (
     PAINT,
     SLATE_PAVING,
     TILE_ROOFS,
+    TWIGS,
     Material,
     Spectrum,
 )
@@ -182,8 +183,10 @@ class Draft:
         radius = float(np.clip(radius * rng.lognormal(0, 0.3) * girth, 0.8, 6.5))
         height = float(np.clip(least + radius * rng.uniform(*slender), 2.5, 24))
         lobes = (rng.uniform(0, 2 * pi), rng.uniform(0.02, 0.2))
-        spectrum = (NEEDLES if habit is Habit.CONE else self._foliage()).varied(rng, 0.16, 0.07)
-        self.plan.trees.append(Tree(pose.down, pose.right, radius, height, habit, lobes, spectrum))
+        bare = habit in BROADLEAF and self.is_bare(0.93)
+        own = NEEDLES if habit is Habit.CONE else TWIGS if bare else self._foliage()
+        spectrum = own.varied(rng, 0.16, 0.07)
+        self.plan.trees.append(Tree(pose.down, pose.right, radius, height, habit, lobes, spectrum, bare))
 
     def _habit(self) -> Habit:
         """A tree's habit: conifers as the scene has them, palms where gardens are sand."""
@@ -197,9 +200,14 @@ class Draft:
         """Adds a bush, at most as high as a person: low vegetation."""
         if self.sees(pose, 2):
             rng, radius = self.rng, self.rng.uniform(0.4, 1.2)
-            lobes, spectrum = (rng.uniform(0, 2 * pi), 0.15), self._foliage().varied(rng, 0.2, 0.1)
-            height = radius * rng.uniform(1.0, 1.7)
-            self.plan.trees.append(Tree(pose.down, pose.right, radius, height, Habit.SHRUB, lobes, spectrum))
+            bare = self.is_bare(0.65)
+            lobes, own = (rng.uniform(0, 2 * pi), 0.15), TWIGS if bare else self._foliage()
+            spectrum, height = own.varied(rng, 0.2, 0.1), radius * rng.uniform(1.0, 1.7)
+            self.plan.trees.append(Tree(pose.down, pose.right, radius, height, Habit.SHRUB, lobes, spectrum, bare))
+
+    def is_bare(self, share: float) -> bool:
+        """Whether a plant has no leaves: before they come this share of its kind, else none."""
+        return self.character.bare and self.rng.random() < share
 
     def _foliage(self) -> Spectrum:
         """The scene's leaves, of another kind now and then: silver willow, limes, early autumn, copper beech."""

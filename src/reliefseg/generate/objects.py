@@ -111,7 +111,7 @@ class Car(NamedTuple):
 class Tree(NamedTuple):
     """A tree by its trunk, its crown's radius and its height, metres.
 
-    `lobes` (phase, swing) make its outline uneven.
+    `lobes` (phase, swing) make its outline uneven. A `bare` one has twigs of its `spectrum` and no leaves.
     """
 
     down: float
@@ -121,6 +121,7 @@ class Tree(NamedTuple):
     habit: Habit
     lobes: tuple[float, float]
     spectrum: Spectrum
+    bare: bool = False
 
 
 class TownPlan(NamedTuple):

@@ -9,7 +9,7 @@ from reliefseg.generate.draft import Draft, Parcel, Plot, parcels
 from reliefseg.generate.gardens import lay_gardens, lay_skirt, lay_slabs
 from reliefseg.generate.objects import Building, Roof
 from reliefseg.generate.roofs import STOREY_M, TILE_ROW_M, add_flat, add_roofed, add_wing
-from reliefseg.generate.spectra import POOL, SOIL, Material
+from reliefseg.generate.spectra import POOL, SOIL, TWIGS, Material
 from reliefseg.generate.streets import Pose
 
 
@@ -104,7 +104,8 @@ def _bed(draft: Draft, parcel: Parcel, inwards: float, length: float, width: flo
 
 def _hedge(draft: Draft, pose: Pose, length: float) -> None:
     rng = draft.rng
-    spectrum = draft.character.leaves.varied(rng, 0.1, 0.05)
+    own = TWIGS if draft.is_bare(0.5) else draft.character.leaves
+    spectrum = own.varied(rng, 0.1, 0.05)
     draft.add_surface(pose, length, rng.uniform(0.6, 1.1), Material.HEDGE, spectrum, rng.uniform(0.9, 1.7))
 
 

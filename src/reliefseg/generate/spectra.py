@@ -64,6 +64,7 @@ class Material(IntEnum):
     WALL = 14
     FIELD = 15
     GRAVEL = 16
+    TWIGS = 17
 
 
 class Nature(NamedTuple):
@@ -93,6 +94,7 @@ NATURES = {
     Material.WALL: Nature(IGNORE_INDEX, 0.05, 0.05, 0.05),
     Material.FIELD: Nature(2, 0.08, 0.05, 0.06),
     Material.GRAVEL: Nature(0, 0.12, 0.06, 0.08),
+    Material.TWIGS: Nature(3, 0.14, 0.08, 0.03),
 }
 LABELS = np.array([NATURES[material].label for material in Material], np.uint8)
 TEXTURES = np.array([NATURES[material][1:] for material in Material], np.float32)
@@ -119,10 +121,13 @@ CROPS = (
 )
 CROP_SHARES = (0.25, 0.28, 0.07, 0.22, 0.18)
 """Young corn, ripe corn, rape in flower, ploughed soil, beet; how often each."""
+SPRING_CROP_SHARES = (0.45, 0.0, 0.0, 0.5, 0.05)
+"""The same before the leaves come: winter corn, ploughed soil, cover crops."""
 LEAVES = Spectrum(0.47, 0.055, 0.105, 0.042)
 LEAVES_AUTUMN = Spectrum(0.42, 0.17, 0.105, 0.04)
 LEAVES_DUSTY = Spectrum(0.36, 0.12, 0.13, 0.08)
 LEAVES_RED = Spectrum(0.40, 0.10, 0.055, 0.05)
+TWIGS = Spectrum(0.21, 0.125, 0.105, 0.088)
 NEEDLES = Spectrum(0.28, 0.035, 0.055, 0.035)
 COURTS = (
     Spectrum(0.36, 0.27, 0.15, 0.10),

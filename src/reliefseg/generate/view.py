@@ -16,8 +16,8 @@ from reliefseg.generate.spectra import GLASS, Material
 
 FLOOR_M = 3.0
 """From window to window up a façade, metres."""
-LEAVES_SCATTER = 0.3
-"""Share of a crown's sunlight that does not depend on its slope: leaves hang at all angles."""
+SCATTER = {Material.CROWN: 0.3, Material.TWIGS: 0.8}
+"""Share of a crown's sunlight that does not depend on its slope: leaves hang at all angles, twigs show the ground."""
 
 
 class Seen(NamedTuple):
@@ -45,8 +45,9 @@ def view_from_above(canvas: Canvas, foliage: Foliage, character: Character, inne
     lit = sunlit(overshadowed(foliage.solid, surface, gsd, sun))
     lit *= through_crowns(canvas, foliage.balls, foliage.grain, sun)
     facing = incidence(surface, gsd, sun)
-    facing[canvas.material == Material.CROWN] *= np.float32(1 - LEAVES_SCATTER)
-    facing[canvas.material == Material.CROWN] += np.float32(LEAVES_SCATTER)
+    for material, share in SCATTER.items():
+        crowns = canvas.material == material
+        facing[crowns] = facing[crowns] * np.float32(1 - share) + np.float32(share)
     sunlight, skylight = lit * facing, openness(surface, gsd)
     above = surface - canvas.ground
     if not any(character.lean):
