@@ -87,11 +87,17 @@ class Canvas:
         material: Material,
         spectrum: Spectrum,
         shade: Float32[np.ndarray, "height width"] | None = None,
+        hidden: Float32[np.ndarray, "height width"] | None = None,
     ) -> None:
-        """Gives pixels a material and a colour, times `shade` where there is one."""
+        """Gives pixels a material and a colour, times `shade` where there is one.
+
+        `hidden` is how much of what was there no longer shows, 0 … 1; by default all.
+        """
         self.material[stencil.at][where] = material
         for plane, value in zip(self.albedo, self.pick(spectrum), strict=True):
-            plane[stencil.at][where] = value if shade is None else value * shade[where]
+            there = plane[stencil.at]
+            colour = value if shade is None else value * shade[where]
+            there[where] = colour if hidden is None else colour + (there[where] - colour) * (1 - hidden[where])
 
     def lift(
         self,

@@ -105,10 +105,8 @@ def draw_tree(canvas: Canvas, tree: Tree, noise: Noise) -> list[Ball]:
     elevation = (base + middle + half * rise + (0.7 * tree.radius) * relief).astype(np.float32)
     where = (out < 1) & (elevation > canvas.surface[stencil.at]) & (clumps + leaves > form.gaps)
     shade = np.maximum(0.5, 1 + 0.15 * leaves + 0.10 * clumps + form.boughs * boughs).astype(np.float32)
-    below = canvas.albedo[:, *stencil.at].copy()
-    canvas.paint(stencil, where, _material(tree), tree.spectrum, shade)
-    if tree.bare:
-        _show_through(canvas, stencil, where, below, _twigs(tree, stencil, out, clumps + leaves))
+    hidden = _twigs(tree, stencil, out, clumps + leaves) if tree.bare else None
+    canvas.paint(stencil, where, _material(tree), tree.spectrum, shade, hidden)
     canvas.lift(stencil, where, elevation)
     return _balls(tree, form, base, middle, half)
 
@@ -125,15 +123,6 @@ def _twigs(tree: Tree, stencil: Stencil, out: Plane, grain: Plane) -> Plane:
     boughs = np.maximum(0, np.cos(BOUGHS * bearing + phase + np.float32(0.8) * grain)) ** 6
     hidden = np.float32(0.45) + np.float32(0.15) * grain + np.float32(0.3) * boughs - np.float32(0.2) * out
     return np.clip(hidden, 0.15, 0.95).astype(np.float32)
-
-
-def _show_through(
-    canvas: Canvas, stencil: Stencil, where: np.ndarray, below: Float32[np.ndarray, "bands height width"], hidden: Plane
-) -> None:
-    """Mixes what lies below into what was painted over it."""
-    for plane, ground in zip(canvas.albedo, below, strict=True):
-        painted = plane[stencil.at]
-        painted[where] += ((ground - painted) * (1 - hidden))[where]
 
 
 def _outwards(tree: Tree, form: Form, stencil: Stencil) -> Plane:
