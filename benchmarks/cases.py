@@ -19,11 +19,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from original import OriginalStep, plain_maps, read_batch, write_tiles
 from reliefseg.hardware import pick_device, pick_precision, placed, use_processor
-from reliefseg.learning import LossSettings, OptimiserSettings, Training, TrainSettings
 from reliefseg.learning.adversarial import Player, training_step
 from reliefseg.learning.labelled_tiles import LabelledTiles, labelled_batch
 from reliefseg.learning.optimiser import build_discriminator_optimiser, build_optimiser
 from reliefseg.learning.pretraining import TileClassifier
+from reliefseg.learning.settings import LossSettings, OptimiserSettings, TrainSettings
+from reliefseg.learning.training import Training
 from reliefseg.networks import STAGES, PatchDiscriminator, U2Net
 from reliefseg.raster import Window
 from reliefseg.tiles import Boxes, Normalisation, SceneArrays, SceneBank, TileSettings

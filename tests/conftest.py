@@ -1,4 +1,4 @@
-"""Shape annotations are checked in all tests: jaxtyping with beartype."""
+"""What all tests share: shape checks, threads, and the real scenes."""
 
 import os
 from pathlib import Path
@@ -6,9 +6,10 @@ from pathlib import Path
 import hypothesis
 import pytest
 import torch
-from jaxtyping import install_import_hook
 
-install_import_hook("reliefseg", "shape_checks.check")
+import shape_checks
+
+shape_checks.install()
 hypothesis.settings.register_profile("untimed", deadline=None)  # machines are slow at times; tests are not benchmarks
 hypothesis.settings.load_profile("untimed")
 

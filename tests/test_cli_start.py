@@ -6,11 +6,14 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+
+from reliefseg import workflow
 
 START = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "  # ignored in a shell's background
@@ -56,3 +59,17 @@ def test_what_the_output_cannot_write_is_escaped(street: Path) -> None:
     assert rb"gr\xf6\xdfe" in text.stdout
     found = json.loads(as_json.stdout.decode("ascii"))
     assert (found["scenes"][0]["name"], found["classes"]) == ("größe", ["straße 🌳"])
+
+
+def test_what_does_not_learn_loads_neither_fabric_nor_charts() -> None:
+    """They are half of what loading takes."""
+    asked = "import sys, reliefseg.cli; print(*{'lightning_fabric', 'matplotlib', 'scipy.stats'} & sys.modules.keys())"
+    assert started(["-c", asked]).stdout.split() == []
+
+
+def test_the_public_names_are_there() -> None:
+    """A function is found by its name, not a module of the same name that was imported before."""
+    found = {name: getattr(workflow, name) for name in workflow.__all__}
+    assert set(workflow.__all__) == set(workflow._HOMES)
+    assert not [name for name, what in found.items() if isinstance(what, ModuleType)]
+    assert workflow.label_curve is found["label_curve"]

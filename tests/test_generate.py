@@ -2,6 +2,7 @@
 
 import hashlib
 import tomllib
+from functools import lru_cache
 from math import hypot
 
 import numpy as np
@@ -114,6 +115,7 @@ def test_class_shares_are_those_of_european_towns():
     assert each[:, 255].mean() < 0.05
 
 
+@lru_cache
 def planned(seed):
     ways, layout, things = (np.random.default_rng([seed, stream]) for stream in range(3))
     character = draw_character(ways)

@@ -12,7 +12,7 @@ from reliefseg.errors import InputError
 from reliefseg.evaluation.label_efficiency import Equivalent, equivalent, worth
 from reliefseg.raster import load_dataset
 from reliefseg.workflow import LabelCurve, label_curve
-from reliefseg.workflow.label_curve import ALONE, BOTH, _variants, pool_of
+from reliefseg.workflow.label_efficiency import ALONE, BOTH, _variants, pool_of
 from test_ablation import TINY, made_up, telling
 
 CURVE = {1: 0.3, 2: 0.4, 4: 0.5, 8: 0.5, 16: 0.7}

@@ -13,12 +13,12 @@ from sklearn.metrics import average_precision_score, f1_score
 
 from reliefseg.errors import InputError
 from reliefseg.hardware import pick_precision, placed
-from reliefseg.learning import Hooks, LossSettings, OptimiserSettings, RunLog, Training, TrainSettings, held, train
 from reliefseg.learning.adversarial import Player, supervised_losses, training_step
 from reliefseg.learning.average import AveragedNetwork
 from reliefseg.learning.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
 from reliefseg.learning.labelled_tiles import LabelledTiles, labelled_batch
 from reliefseg.learning.lessons import Lessons, taught
+from reliefseg.learning.loop import Hooks
 from reliefseg.learning.losses import (
     TINY,
     judged,
@@ -31,7 +31,9 @@ from reliefseg.learning.losses import (
 )
 from reliefseg.learning.optimiser import build_discriminator_optimiser, build_optimiser, rate_factor
 from reliefseg.learning.pretraining import TileClassifier, tile_scores
-from reliefseg.learning.settings import LessonSettings
+from reliefseg.learning.run_folder import RunLog, held
+from reliefseg.learning.settings import LessonSettings, LossSettings, OptimiserSettings, TrainSettings
+from reliefseg.learning.training import Training, train
 from reliefseg.networks import SMALL, PatchDiscriminator, U2Net
 from reliefseg.networks.tensors import write_tensors
 from reliefseg.raster import IGNORE_INDEX, Window

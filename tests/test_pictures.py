@@ -197,7 +197,7 @@ def test_an_interrupted_picture_leaves_nothing(tmp_path, monkeypatch):
     def interrupted(*_args, **_kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("reliefseg.evaluation.sheet.FigureCanvasAgg.print_png", interrupted)
+    monkeypatch.setattr("matplotlib.backends.backend_agg.FigureCanvasAgg.print_png", interrupted)
     with pytest.raises(KeyboardInterrupt):
         scene_picture(tmp_path / "a.png", photo(9, 9), None, None, ids(9, 9), CLASSES)
     assert list(tmp_path.iterdir()) == []

@@ -13,9 +13,10 @@ from safetensors.torch import load_file, save_file
 from reliefseg.cli import run as command
 from reliefseg.cli.common import Teller
 from reliefseg.errors import InputError
-from reliefseg.learning import LossSettings, OptimiserSettings, Training, TrainSettings
 from reliefseg.learning.processes import PRECISIONS, Processes, agreed, gather, is_first_process, refuse_uneven, start
+from reliefseg.learning.settings import LossSettings, OptimiserSettings, TrainSettings
 from reliefseg.learning.synced import bare
+from reliefseg.learning.training import Training
 from reliefseg.networks import SMALL, Stage, U2Net
 from reliefseg.raster import IGNORE_INDEX
 from reliefseg.tiles import Normalisation, SceneArrays, SceneBank, TileSettings

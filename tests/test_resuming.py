@@ -13,8 +13,12 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from reliefseg.errors import InputError
 from reliefseg.hardware import _left_in_groups, free_memory, pick_precision
-from reliefseg.learning import Hooks, LossSettings, RunLog, Training, TrainSettings, memory, seconds_per_step, train
+from reliefseg.learning import memory
 from reliefseg.learning.checkpoint import newest_checkpoint
+from reliefseg.learning.loop import Hooks
+from reliefseg.learning.run_folder import RunLog
+from reliefseg.learning.settings import LossSettings, TrainSettings
+from reliefseg.learning.training import Training, seconds_per_step, train
 from reliefseg.networks import SMALL, Stage, U2Net
 from reliefseg.raster import files
 from reliefseg.tiles import Normalisation, SceneArrays, SceneBank, TileSettings

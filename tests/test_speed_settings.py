@@ -11,9 +11,10 @@ from torch import nn
 
 from reliefseg.config import load_settings
 from reliefseg.errors import InputError
-from reliefseg.learning import LossSettings, OptimiserSettings, Training, TrainSettings
 from reliefseg.learning.memory import KeptTensors, bytes_a_tile
+from reliefseg.learning.settings import LossSettings, OptimiserSettings, TrainSettings
 from reliefseg.learning.synced import bare
+from reliefseg.learning.training import Training
 from reliefseg.networks import SMALL, Stage, U2Net
 from reliefseg.raster import IGNORE_INDEX
 from reliefseg.tiles import Normalisation, SceneArrays, SceneBank, TileSettings

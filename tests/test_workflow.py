@@ -19,8 +19,7 @@ from reliefseg.config import load_settings
 from reliefseg.depth.builtin import SHIPPED
 from reliefseg.errors import InputError
 from reliefseg.generate import GenerateSettings, generate_dataset
-from reliefseg.learning import NoLog
-from reliefseg.learning.run_folder import log_lines
+from reliefseg.learning.run_folder import NoLog, log_lines
 from reliefseg.networks import SMALL as SMALL_U2NET
 from reliefseg.networks import U2Net
 from reliefseg.raster import IGNORE_INDEX, load_dataset
@@ -395,7 +394,7 @@ def test_the_time_of_a_run_is_that_of_all_its_legs(data, tmp_path):
 
 
 def test_a_run_folder_in_use_is_refused(data, tmp_path, capsys):
-    from reliefseg.learning import held
+    from reliefseg.learning.run_folder import held
 
     with held(tmp_path / "run"):
         assert command(["train", str(data), "-o", str(tmp_path / "run"), *SMALL]) == 2

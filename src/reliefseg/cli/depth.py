@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from reliefseg import workflow
 from reliefseg.cli.common import (
     Assign,
     Cache,
@@ -22,9 +23,6 @@ from reliefseg.cli.common import (
     settings_for,
 )
 from reliefseg.raster import load_dataset
-from reliefseg.workflow import make_depth_rasters
-from reliefseg.workflow.depth_fitting import SETTINGS, FitSettings, fit_depth
-from reliefseg.workflow.depth_previews import preview_depth
 
 MAKE = "make"
 Preview = Annotated[bool, typer.Option("--preview", help="A PNG of photograph and depth beside each raster.")]
@@ -56,9 +54,9 @@ def make(
     teller = Teller(quiet)
     settings = settings_for(preset, config, assign, teller)
     data = load_dataset(dataset, cache)
-    rasters = make_depth_rasters(data, settings, say=teller)
+    rasters = workflow.make_depth_rasters(data, settings, say=teller)
     if preview:
-        preview_depth(data, rasters, teller)
+        workflow.preview_depth(data, rasters, teller)
     listed = {name: str(path) for name, path in rasters.items()}
     result(as_json, listed, "\n".join(listed.values()) or "depth source: none; nothing to make")
 
@@ -84,11 +82,11 @@ def fit(
     quiet: Quiet = False,
 ) -> None:
     """Train the depth network on generated scenes, or on a data set's training scenes that have heights."""
-    settings = FitSettings.checked(
+    settings = workflow.FitSettings.checked(
         scenes=scenes, seed=seed, steps=steps, minutes=minutes, batch=batch, tile=tile, lr=lr, threads=threads
     )
     data = None if dataset is None else load_dataset(dataset)
-    with resumable(out.parent / f"{out.stem}.fit" / SETTINGS):
-        scores = fit_depth(out, settings, data, start=start, resume=resume, say=Teller(quiet))
+    with resumable(out.parent / f"{out.stem}.fit" / workflow.FIT_SETTINGS):
+        scores = workflow.fit_depth(out, settings, data, start=start, resume=resume, say=Teller(quiet))
     text = f"{out}: {scores.in_words()} on scenes it never saw"
     result(as_json, {"weights": str(out), **scores._asdict()}, text)

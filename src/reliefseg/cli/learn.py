@@ -26,9 +26,7 @@ from reliefseg.cli.common import (
     resumable,
 )
 from reliefseg.cli.figures import metrics_table
-from reliefseg.learning import is_first_process
 from reliefseg.raster import load_dataset
-from reliefseg.workflow.record import DATA
 
 
 def pretrain(
@@ -39,7 +37,7 @@ def pretrain(
     """Learn from tile labels alone: which classes does a tile show?"""
     teller = _speaker(quiet)
     settings = learning_settings(preset, config, assign, devices, nodes, out, resume, teller)
-    with resumable(out / DATA):
+    with resumable(out / workflow.DATA):
         workflow.refuse_errors(dataset, teller)
         encoder = workflow.pretrain(load_dataset(dataset, cache), out, settings, resume=resume, say=teller)
     _told(as_json, {"run": str(out), "encoder": str(encoder)}, f"encoder: {encoder}")
@@ -53,7 +51,7 @@ def train(
     """Train: depth, pretraining and adversarial training, whatever is missing."""
     teller = _speaker(quiet)
     settings = learning_settings(preset, config, assign, devices, nodes, out, resume, teller)
-    with resumable(out / DATA):
+    with resumable(out / workflow.DATA):
         workflow.refuse_errors(dataset, teller)
         model = workflow.train(load_dataset(dataset, cache), out, settings, resume=resume, say=teller)
     _told(as_json, {"run": str(out), "model": str(model)}, f"model: {model}")
@@ -67,7 +65,7 @@ def run(
     """Check, train, evaluate and report in one go."""
     teller = _speaker(quiet)
     settings = learning_settings(preset, config, assign, devices, nodes, out, resume, teller)
-    with resumable(out / DATA):
+    with resumable(out / workflow.DATA):
         done = workflow.run_all(dataset, out, settings, cache=cache, resume=resume, say=teller)
     _tell_of(done, as_json)
 
@@ -84,11 +82,11 @@ def demo(
 
 def _speaker(quiet: bool) -> Teller:
     """Of processes that torchrun or SLURM started to learn together only the first speaks."""
-    return Teller(quiet or not is_first_process())
+    return Teller(quiet or not workflow.is_first_process())
 
 
 def _told(as_json: bool, value: Any, text: str) -> None:
-    if is_first_process():
+    if workflow.is_first_process():
         result(as_json, value, text)
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from reliefseg.depth import DepthSettings
 from reliefseg.hardware import Precision
 from reliefseg.inference import PredictionSettings
-from reliefseg.learning import PretrainSettings, TrainSettings
+from reliefseg.learning.settings import PretrainSettings, TrainSettings
 from reliefseg.tiles import TileSettings
 
 SHRINKS = {"u2net": 32, "u2net-small": 32, "u2net-relief": 64}

@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from reliefseg.raster.classes import Color
 from reliefseg.raster.files import whole_file
@@ -54,6 +52,9 @@ class Sheet:
 
     def save(self, path: Path) -> None:
         """Writes the page as a PNG that says where its panels lie (`boxes`)."""
+        from matplotlib.backends.backend_agg import FigureCanvasAgg  # here: commands that draw nothing need not load it
+        from matplotlib.figure import Figure
+
         figure = Figure(figsize=(self.width / 100, self.height / 100), dpi=100)
         canvas = FigureCanvasAgg(figure)
         figure.figimage(self.canvas)

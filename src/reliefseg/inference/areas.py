@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float64, Int64
-from scipy import stats
+from scipy.special import ndtri, stdtrit
 
 from reliefseg.inference.blocks import NODATA, Block
 from reliefseg.raster import ClassTable, write_text
@@ -66,7 +66,7 @@ def area_factors(
     unseen = true.sum(axis=0) == 0
     rare = unseen | (np.isnan(drawn).mean(axis=0) > RARE)
     ends = np.nanquantile(np.where(rare, 1, drawn), [0.025, 0.975], axis=0, method="inverted_cdf")
-    wider = stats.t.ppf(0.975, scenes - 1) / stats.norm.ppf(0.975) * np.sqrt(scenes / (scenes - 1))
+    wider = stdtrit(scenes - 1, 0.975) / ndtri(0.975) * np.sqrt(scenes / (scenes - 1))
     with np.errstate(divide="ignore", invalid="ignore"):
         ends = factor * (ends / factor) ** wider
     return np.stack([np.where(unseen, np.nan, factor), *np.where(rare, np.nan, ends)])

@@ -11,7 +11,7 @@ from reliefseg.config import Settings
 from reliefseg.errors import InputError
 from reliefseg.evaluation.ablation_page import write_ablation_page
 from reliefseg.evaluation.verdicts import answered, notes_on_evidence
-from reliefseg.learning import held
+from reliefseg.learning.run_folder import held
 from reliefseg.raster import Dataset
 from reliefseg.raster.files import write_json
 from reliefseg.workflow.ablation_factors import (

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 from reliefseg.config import Settings
 from reliefseg.depth import depth_weights
 from reliefseg.errors import InputError
-from reliefseg.learning import Training
 from reliefseg.learning.pretraining import Pretraining
 from reliefseg.learning.run_folder import log_lines
+from reliefseg.learning.training import Training
 from reliefseg.raster import SPLITS, Dataset, Scene
 from reliefseg.raster.files import hash_file, read_json, read_json_if_whole, write_json
 from reliefseg.raster.fingerprints import fingerprint

@@ -21,7 +21,6 @@ from reliefseg.depth.pool import FittingScene, draw_tiles
 from reliefseg.depth.scoring import HeightScores, score_heights
 from reliefseg.errors import InputError
 from reliefseg.hardware import pick_precision, placed, use_processor
-from reliefseg.learning import RunLog, held
 from reliefseg.learning.average import AveragedNetwork
 from reliefseg.learning.checkpoint import (
     Checkpoint,
@@ -34,12 +33,13 @@ from reliefseg.learning.checkpoint import (
     save_checkpoint,
 )
 from reliefseg.learning.optimiser import set_rate
+from reliefseg.learning.run_folder import RunLog, held
 from reliefseg.raster import Dataset, explain
 from reliefseg.raster.files import hash_file, read_json_if_whole, whole_file, write_json, write_text
 from reliefseg.workflow.fitting_scenes import fitting_scenes, held_out_scenes
 from reliefseg.workflow.saying import SILENT, Sayer, Tick
 
-PHASE, SETTINGS, SCENES, START = "fit", "settings.json", "scenes.json", "start.safetensors"
+PHASE, FIT_SETTINGS, SCENES, START = "fit", "settings.json", "scenes.json", "start.safetensors"
 LOOKS = 12
 """How often in a training the network is scored, and kept where it is best."""
 WARMUP = 0.03
@@ -103,7 +103,7 @@ def fit_depth(
         unseen = held_out_scenes(settings.seed, dataset, say)
         begun_from = _start_of(work, start, resume=resume)
         write_json(work / SCENES, _scenes(dataset))
-        write_text(work / SETTINGS, settings.model_dump_json(indent=1) + "\n")
+        write_text(work / FIT_SETTINGS, settings.model_dump_json(indent=1) + "\n")
         log = RunLog(work)
         try:
             fitting = _Fitting(out, work, settings, training, unseen, log)
@@ -116,7 +116,7 @@ def fit_depth(
 
 def _settings_of(work: Path, settings: FitSettings, *, resume: bool) -> FitSettings:
     """Settings of this training, or those in its folder to resume."""
-    file = work / SETTINGS
+    file = work / FIT_SETTINGS
     if resume:
         if not file.exists():
             raise InputError(f"{work}: nothing to resume; start without --resume")

@@ -17,8 +17,7 @@ from reliefseg.evaluation.pictures import PanelTile, class_panels, photograph, s
 from reliefseg.export import ModelSpec
 from reliefseg.inference import ScenePredictor
 from reliefseg.inference.blocks import most_probable
-from reliefseg.learning import RunLog, held
-from reliefseg.learning.run_folder import log_lines
+from reliefseg.learning.run_folder import RunLog, held, log_lines
 from reliefseg.raster import IGNORE_INDEX, ClassTable, Dataset, Scene
 from reliefseg.raster.files import read_json, read_json_if_whole, write_json
 from reliefseg.tiles import SceneArrays

@@ -15,7 +15,7 @@ from reliefseg.config import Settings
 from reliefseg.depth import depth_weights
 from reliefseg.errors import InputError
 from reliefseg.export import BundleClass, ModelSpec
-from reliefseg.learning import LabelledTiles
+from reliefseg.learning.labelled_tiles import LabelledTiles
 from reliefseg.raster import Dataset, Scene, TileLabel
 from reliefseg.tiles import Boxes, Normalisation, SceneArrays, SceneBank
 from reliefseg.tiles.loading import reference_gsd

@@ -18,7 +18,7 @@ from reliefseg.inference.choosing import INT8, installed
 from reliefseg.inference.computing import windows_over
 from reliefseg.inference.onnx_engines import OpenVinoEngine, as_onnx
 from reliefseg.inference.source import FileSource
-from reliefseg.learning import held
+from reliefseg.learning.run_folder import held
 from reliefseg.raster import Dataset, Scene
 from reliefseg.workflow.evaluating import refuse_other_data, refuse_unscored
 from reliefseg.workflow.making_depth import depth_rasters

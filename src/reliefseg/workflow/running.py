@@ -10,7 +10,7 @@ from reliefseg.config import Settings
 from reliefseg.errors import InputError
 from reliefseg.evaluation.report import write_report
 from reliefseg.export import bundle_hash
-from reliefseg.learning import is_first_process
+from reliefseg.learning.processes import is_first_process
 from reliefseg.raster import Dataset, Scene, check_dataset, load_dataset
 from reliefseg.raster.files import hash_file, read_json_if_whole, write_json
 from reliefseg.workflow.evaluating import evaluate, refuse_unscored

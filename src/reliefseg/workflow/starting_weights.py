@@ -12,7 +12,7 @@ from reliefseg.depth import DepthSettings, photo_bands
 from reliefseg.depth.builtin import open_builtin
 from reliefseg.depth.heights import load_heights
 from reliefseg.errors import InputError
-from reliefseg.learning import Log
+from reliefseg.learning.run_folder import Log
 from reliefseg.networks import Generator, PackedU2Net, U2Net, load_official, load_relief
 
 

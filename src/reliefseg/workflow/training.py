@@ -11,14 +11,16 @@ import torch
 from lightning_fabric import Fabric
 from safetensors.torch import load_file
 
-from reliefseg import learning
 from reliefseg.config import Settings, read_settings, to_toml
 from reliefseg.errors import InputError
 from reliefseg.export import ModelSpec, save_bundle
 from reliefseg.hardware import describe, pick_device, pick_precision, use_processor
-from reliefseg.learning import Hooks, Log, NoLog, RunLog, Training, held, seconds_per_step
+from reliefseg.learning import pretraining
+from reliefseg.learning import training as adversarial_training
+from reliefseg.learning.loop import Hooks
 from reliefseg.learning.processes import Processes, agreed, start
-from reliefseg.learning.run_folder import LOG, unless_full
+from reliefseg.learning.run_folder import LOG, Log, NoLog, RunLog, held, unless_full
+from reliefseg.learning.training import Training, seconds_per_step
 from reliefseg.networks import Generator, PackedU2Net
 from reliefseg.networks.tensors import write_tensors
 from reliefseg.raster import Dataset
@@ -192,7 +194,7 @@ def _pretrained(prepared: Preparation, run: Path, fabric: Fabric, log: Log, say:
         return generator
     _refuse_large_batch(prepared, fabric)
     with say.progress("pretraining on tile labels") as tick:
-        learning.pretrain(
+        pretraining.pretrain(
             generator, prepared.tiles, prepared.held_out, settings.pretrain, fabric, run / CHECKPOINTS, log,
             settings.seed, spec.class_table.names, Hooks(progress=tick, tell=_told(log, say)),
             settings.train.checkpoint_minutes,
@@ -226,7 +228,7 @@ def _trained(prepared: Preparation, generator: Generator, run: Path, fabric: Fab
         hooks = Hooks(progress=tick, tell=_told(log, say))
         if prepared.validation:
             hooks = Hooks(validator(prepared, fabric), _shower(prepared, run, fabric, hooks.tell), tick, hooks.tell)
-        network = learning.train(training, prepared.pixels, run / CHECKPOINTS, log, seed, hooks)
+        network = adversarial_training.train(training, prepared.pixels, run / CHECKPOINTS, log, seed, hooks)
     if training.best.step is not None:
         log.note(
             f"The model is the averaged network after step {training.best.step:,}, which has the best mean IoU "

@@ -16,7 +16,7 @@ from reliefseg.evaluation.comparison import FIGURES
 from reliefseg.evaluation.confusion import mean_of
 from reliefseg.evaluation.label_efficiency import worth
 from reliefseg.evaluation.verdicts import answered, notes_on_evidence
-from reliefseg.learning import held
+from reliefseg.learning.run_folder import held
 from reliefseg.raster import Dataset
 from reliefseg.raster.files import write_json
 from reliefseg.workflow.ablation_factors import changed
