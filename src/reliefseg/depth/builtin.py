@@ -20,8 +20,8 @@ from reliefseg.depth.source import WEIGHTS, Block, Maker, Making, Step, blocks_o
 from reliefseg.depth.store import PlaneStore
 from reliefseg.errors import InputError
 from reliefseg.raster import Scene, Window
-from reliefseg.raster.check_warnings import GSDS
 from reliefseg.raster.files import hash_file
+from reliefseg.raster.grid import GSDS
 
 if TYPE_CHECKING:
     from reliefseg.depth.looking import HeightLooker

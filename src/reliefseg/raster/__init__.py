@@ -2,17 +2,15 @@
 
 from reliefseg.raster.check import check_dataset
 from reliefseg.raster.check_report import CheckReport
-from reliefseg.raster.classes import IGNORE_INDEX, ClassSpec, ClassTable, Color, color_text, parse_color
-from reliefseg.raster.dataset import Dataset, Survey, default_cache, load_dataset, survey_dataset
-from reliefseg.raster.dataset_file import FILE_NAME, SPLITS, TileLabelRule
+from reliefseg.raster.classes import IGNORE_INDEX, ClassSpec, ClassTable, Color, color_text
+from reliefseg.raster.dataset import Dataset, default_cache, load_dataset, survey_dataset
+from reliefseg.raster.dataset_file import FILE_NAME, SPLITS
 from reliefseg.raster.faults import explain, nearest
 from reliefseg.raster.files import probe_folder, whole_file, write_json, write_text
-from reliefseg.raster.footprints import overlaps_across_splits
 from reliefseg.raster.grid import Grid, Window, coincide
 from reliefseg.raster.init import init_dataset, write_template
-from reliefseg.raster.labels import LabelValues, Reading, list_counts, list_label_values
-from reliefseg.raster.opening import Header, read_header
-from reliefseg.raster.polygons import is_polygons
+from reliefseg.raster.labels import list_label_values
+from reliefseg.raster.opening import read_header
 from reliefseg.raster.proposal import Proposal
 from reliefseg.raster.protocols import PROTOCOLS, init_protocol
 from reliefseg.raster.scene import Scene, SceneFiles, open_scene
@@ -30,15 +28,10 @@ __all__ = [
     "Color",
     "Dataset",
     "Grid",
-    "Header",
-    "LabelValues",
     "Proposal",
-    "Reading",
     "Scene",
     "SceneFiles",
-    "Survey",
     "TileLabel",
-    "TileLabelRule",
     "Window",
     "check_dataset",
     "coincide",
@@ -47,14 +40,10 @@ __all__ = [
     "explain",
     "init_dataset",
     "init_protocol",
-    "is_polygons",
-    "list_counts",
     "list_label_values",
     "load_dataset",
     "nearest",
     "open_scene",
-    "overlaps_across_splits",
-    "parse_color",
     "probe_folder",
     "read_header",
     "survey_dataset",

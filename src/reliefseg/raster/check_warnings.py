@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from reliefseg.raster.check_report import CheckReport
 from reliefseg.raster.dataset import Dataset
+from reliefseg.raster.grid import GSDS, STRETCH
 from reliefseg.raster.inspection import Inspection
 from reliefseg.raster.polygons import is_polygons
 from reliefseg.raster.scene import Scene
@@ -13,12 +14,6 @@ from reliefseg.raster.tables import count_of, percent
 
 GSD_FACTOR = 1.5
 """Scenes whose gsd differ by more than this factor are worth a warning."""
-GSDS = (0.01, 2.0)
-"""Metres a pixel that the depth network takes. It has learnt from up to 1.6 m; at 2 m a house is five pixels, and
-windows, 26 px wide there, become too many to look at. What lies outside is most often a slip of units."""
-
-STRETCH = 1.2
-"""Pixels whose sides differ by more than this factor on the ground are worth a warning."""
 
 
 def doubts_about(report: CheckReport, dataset: Dataset, inspections: Mapping[str, Inspection]) -> list[str]:

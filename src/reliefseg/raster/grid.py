@@ -13,6 +13,12 @@ from rasterio.windows import Window as RasterioWindow
 
 from reliefseg.raster.ellipsoid import ground_gsd, gsd_in_degrees, plane_gsd, sides_of_pixels
 
+GSDS = (0.01, 2.0)
+"""Metres a pixel that the depth network takes. It has learnt from up to 1.6 m; at 2 m a house is five pixels, and
+windows, 26 px wide there, become too many to look at. What lies outside is most often a slip of units."""
+STRETCH = 1.2
+"""Pixels whose sides differ by more than this factor on the ground are worth a warning."""
+
 
 @dataclass(frozen=True, order=True)
 class Window:

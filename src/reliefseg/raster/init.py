@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from reliefseg.errors import InputError
+from reliefseg.raster.check import Tick
 from reliefseg.raster.contents import BandGuess, guess_bands, guess_heights_are
 from reliefseg.raster.dataset import survey_dataset
 from reliefseg.raster.dataset_file import FILE_NAME, check_dataset_table
@@ -21,8 +22,6 @@ from reliefseg.raster.patterns import PLACEHOLDER
 from reliefseg.raster.proposal import Proposal
 from reliefseg.raster.proposing import ProposedSplits, propose_splits
 from reliefseg.raster.templates import find_layout
-
-Tick = Callable[[int, int], None]
 
 
 def init_dataset(folder: str | Path, tick: Tick | None = None) -> Proposal:

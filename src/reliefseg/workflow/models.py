@@ -22,8 +22,8 @@ from reliefseg.inference.choosing import EngineMaker
 from reliefseg.inference.plan import Plan
 from reliefseg.inference.results import Validation
 from reliefseg.raster import ClassTable, Scene, SceneFiles, Window, default_cache
-from reliefseg.raster.check_warnings import STRETCH
 from reliefseg.raster.files import read_json_if_whole
+from reliefseg.raster.grid import STRETCH
 from reliefseg.raster.scene import survey_scene
 from reliefseg.tiles import SceneArrays
 from reliefseg.tiles.loading import relative_gsd
