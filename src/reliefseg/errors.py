@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
@@ -34,3 +35,8 @@ def each(items: Iterable[Item], work: Callable[[Item], Done]) -> tuple[list[Done
         except InputError as error:
             offences += error.offences
     return done, offences
+
+
+def is_full_disk(error: BaseException) -> bool:
+    """Whether there was no room left, on the disk or in the user's share of it."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 import signal
@@ -13,7 +12,7 @@ import typer
 
 from reliefseg.cli import data, depth, figures, learn, use
 from reliefseg.cli.common import Interrupted
-from reliefseg.errors import InputError
+from reliefseg.errors import InputError, is_full_disk
 
 app = typer.Typer(
     name="reliefseg",
@@ -64,7 +63,7 @@ def run(arguments: list[str]) -> int:
     except InputError as error:
         return _fail("\n".join(f"reliefseg: {offence}" for offence in error.offences), 2)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not is_full_disk(error):
             raise
         place = error.filename or "output"
         return _fail(f"reliefseg: {place}: the disk is full; make room and go on (--resume, or the same command)", 2)

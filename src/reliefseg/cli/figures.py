@@ -22,7 +22,6 @@ from reliefseg.cli.common import (
 from reliefseg.config import load_settings
 from reliefseg.errors import InputError
 from reliefseg.evaluation.ablation_page import LABEL_KINDS, label_of, p_value, points
-from reliefseg.raster import load_dataset
 
 AblationOut = Annotated[Path, typer.Option("-o", "--out", help="Folder for the runs and the tables.")]
 AblationPreset = Annotated[
@@ -62,8 +61,7 @@ def ablate(
     if labels is not None and (rows or full or equal != "steps"):
         raise InputError("--labels asks another question than --rows, --full and --equal; give it alone")
     settings = load_settings(preset, config, assign or [])
-    workflow.refuse_errors(dataset, teller)
-    data = load_dataset(dataset, cache)
+    data = workflow.checked_dataset(dataset, cache, teller)
     if labels is not None:
         curve = workflow.LabelCurve(scene_numbers(labels), numbers(seeds, "--seeds"), split)
         found = workflow.label_curve(data, out, settings, curve, say=teller)

@@ -26,7 +26,6 @@ from reliefseg.cli.common import (
     resumable,
 )
 from reliefseg.cli.figures import metrics_table
-from reliefseg.raster import load_dataset
 
 
 def pretrain(
@@ -38,8 +37,8 @@ def pretrain(
     teller = _speaker(quiet)
     settings = learning_settings(preset, config, assign, devices, nodes, out, resume, teller)
     with resumable(out / workflow.DATA):
-        workflow.refuse_errors(dataset, teller)
-        encoder = workflow.pretrain(load_dataset(dataset, cache), out, settings, resume=resume, say=teller)
+        data = workflow.checked_dataset(dataset, cache, teller)
+        encoder = workflow.pretrain(data, out, settings, resume=resume, say=teller)
     _told(as_json, {"run": str(out), "encoder": str(encoder)}, f"encoder: {encoder}")
 
 
@@ -52,8 +51,8 @@ def train(
     teller = _speaker(quiet)
     settings = learning_settings(preset, config, assign, devices, nodes, out, resume, teller)
     with resumable(out / workflow.DATA):
-        workflow.refuse_errors(dataset, teller)
-        model = workflow.train(load_dataset(dataset, cache), out, settings, resume=resume, say=teller)
+        data = workflow.checked_dataset(dataset, cache, teller)
+        model = workflow.train(data, out, settings, resume=resume, say=teller)
     _told(as_json, {"run": str(out), "model": str(model)}, f"model: {model}")
 
 

@@ -6,7 +6,6 @@ by their own means; otherwise we start one a device here.
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import signal
@@ -29,7 +28,7 @@ from torch import Tensor
 from torch.multiprocessing import ProcessExitedException, get_context, start_processes
 from torch.nn.parallel import DistributedDataParallel
 
-from reliefseg.errors import InputError
+from reliefseg.errors import InputError, is_full_disk
 from reliefseg.hardware import refuse_missing_devices
 
 Answer = TypeVar("Answer")
@@ -197,7 +196,7 @@ def _child(number: int, devices: int, port: str, failures: Any, work: Callable[.
     try:
         work(*arguments)
     except (InputError, OSError) as error:
-        if isinstance(error, OSError) and error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not isinstance(error, InputError) and not is_full_disk(error):
             raise
         failures.put(error)
         raise SystemExit(2) from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shutil
@@ -16,11 +15,10 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from reliefseg.errors import InputError
+from reliefseg.errors import InputError, is_full_disk
 from reliefseg.raster.files import locked, read_json_lines, write_text
 
 LOG = "log.jsonl"
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
@@ -44,7 +42,7 @@ def unless_full(tell: Callable[[OSError], object] = lambda error: None) -> Itera
     try:
         yield
     except OSError as error:
-        if error.errno not in NO_ROOM:
+        if not is_full_disk(error):
             raise
         tell(error)
 

@@ -5,7 +5,6 @@ Tiles drawn from any of them are the same bits: pixels are gathered where they l
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import mmap
@@ -17,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from reliefseg.errors import InputError
+from reliefseg.errors import InputError, is_full_disk
 from reliefseg.hardware import free_memory
 from reliefseg.raster.files import locked, probe_folder, whole_folder
 from reliefseg.tiles.arrays import Normalisation, SceneArrays
@@ -126,7 +125,7 @@ def _write(final: Path, scenes: Iterable[SceneArrays], outline: Outline, normali
                 bands.write(stored_bands(scene, outline, normalisation).data)
                 labels.write(stored_labels(scene).data)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not is_full_disk(error):
             raise
         raise InputError(
             f"{final}: the training scenes do not fit into memory, and their {outline.nbytes / 1e9:.1f} GB not on this "

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from reliefseg.workflow.predicting import merge, predict
     from reliefseg.workflow.quantising import quantise
     from reliefseg.workflow.record import DATA
-    from reliefseg.workflow.running import RunResult, refuse_errors, run_all
+    from reliefseg.workflow.running import RunResult, checked_dataset, run_all
     from reliefseg.workflow.scene_work import Shard
     from reliefseg.workflow.training import pretrain, train
 
@@ -37,6 +37,7 @@ __all__ = [
     "Shard",
     "Wanted",
     "ablate",
+    "checked_dataset",
     "evaluate",
     "find_scenes",
     "fit_depth",
@@ -51,7 +52,6 @@ __all__ = [
     "pretrain",
     "preview_depth",
     "quantise",
-    "refuse_errors",
     "run_all",
     "run_demo",
     "train",
@@ -70,6 +70,7 @@ _HOMES = {
     "Shard": "workflow.scene_work",
     "Wanted": "inference.results",
     "ablate": "workflow.ablation",
+    "checked_dataset": "workflow.running",
     "evaluate": "workflow.evaluating",
     "find_scenes": "workflow.finding",
     "fit_depth": "workflow.depth_fitting",
@@ -84,7 +85,6 @@ _HOMES = {
     "pretrain": "workflow.training",
     "preview_depth": "workflow.depth_previews",
     "quantise": "workflow.quantising",
-    "refuse_errors": "workflow.running",
     "run_all": "workflow.running",
     "run_demo": "workflow.demo",
     "train": "workflow.training",

@@ -41,8 +41,7 @@ def run_all(
 
     Of processes that torchrun or SLURM started only the first goes on after training.
     """
-    refuse_errors(dataset, say)
-    data = load_dataset(dataset, cache)
+    data = checked_dataset(dataset, cache, say)
     scored = [split for split in SCORED_SPLITS if data.split(split)]
     for split in scored:
         refuse_unscored(data, split)
@@ -75,11 +74,12 @@ def _stamps(scene: Scene) -> list[list[int]]:
     return [[state.st_size, state.st_mtime_ns] for state in map(Path.stat, files)]
 
 
-def refuse_errors(dataset: Path, say: Sayer = SILENT) -> None:
-    """Raises the errors of `check` as one InputError; passes its warnings on."""
+def checked_dataset(dataset: Path, cache: Path | None = None, say: Sayer = SILENT) -> Dataset:
+    """The data set, if `check` finds no errors: one InputError names them all. Warnings are passed on."""
     with say.progress("checking scenes") as tick:
         report = check_dataset(dataset, tick)
     if report.errors:
         raise InputError(report.errors)
     for warning in report.warnings:
         say.note(f"warning: {warning}")
+    return load_dataset(dataset, cache)
