@@ -24,8 +24,7 @@ def _jaxtyped(*, typechecker: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _checked(what: Any, typechecker: Callable[..., Any]) -> Any:
-    function = getattr(what, "__func__", None) or getattr(what, "fget", None) or what
-    if inspect.isclass(what) or _names_shapes(function):
+    if inspect.isclass(what) or _names_shapes(what):
         return _check_shapes(what, typechecker=typechecker)
     return typechecker(what)
 

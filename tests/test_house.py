@@ -8,7 +8,7 @@ import pytest
 import reliefseg
 
 ROOMS = ["cli", "workflow", "config", "generate", "learning", "inference", "evaluation", "export", "tiles", "depth"]
-ROOMS += ["networks", "raster", "hardware", "errors"]
+ROOMS += ["networks", "raster", "hardware", "errors", "lookup"]
 STRANGERS = {"learning", "inference", "evaluation"}
 HOME = Path(reliefseg.__file__).parent
 

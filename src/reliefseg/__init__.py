@@ -3,8 +3,9 @@
 What a notebook needs: `load_dataset`, `load_settings`, `train`, `evaluate`, `load_model(run).predict(image)`.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from reliefseg.lookup import looked_up
 
 if TYPE_CHECKING:
     from reliefseg.config import load_settings
@@ -24,9 +25,4 @@ _HOMES = {
     "train": "workflow",
 }
 
-
-def __getattr__(name: str) -> Any:
-    # Looked up when asked for, so that reading rasters does not load torch.
-    if name not in _HOMES:
-        raise AttributeError(f"module 'reliefseg' has no attribute {name!r}")
-    return getattr(import_module(f"reliefseg.{_HOMES[name]}"), name)
+__getattr__ = looked_up(__name__, _HOMES)  # So that reading rasters does not load torch.

@@ -1,7 +1,8 @@
 """The public API: train, evaluate, predict and the rest as functions that join the rooms."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from reliefseg.lookup import looked_up
 
 if TYPE_CHECKING:
     from reliefseg.inference.choosing import EngineName
@@ -90,9 +91,4 @@ _HOMES = {
     "train": "workflow.training",
 }
 
-
-def __getattr__(name: str) -> Any:
-    # Looked up when asked for: learning loads more than all the rest, and `check` or `predict` do not learn.
-    if name not in _HOMES:
-        raise AttributeError(f"module 'reliefseg.workflow' has no attribute {name!r}")
-    return getattr(import_module(f"reliefseg.{_HOMES[name]}"), name)
+__getattr__ = looked_up(__name__, _HOMES)  # So that what does not learn does not load what learns.
