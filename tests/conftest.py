@@ -22,6 +22,12 @@ def _two_threads():
     torch.set_num_threads(min(2, int(os.environ.get("OMP_NUM_THREADS", 2)), os.cpu_count() or 1))
 
 
+@pytest.fixture(autouse=True)
+def _same_numbers_in_any_order():
+    """A test draws the same numbers whichever tests its worker ran before it."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def torch_alone():
     """`auto` tries no engine that happens to be installed: writing ONNX under shape checks takes most of a minute."""

@@ -25,7 +25,6 @@ from reliefseg.raster.classes import ClassSpec, ClassTable
 CLASSES = ClassTable(
     (ClassSpec("roof $a$ <b>", (200, 30, 40)), ClassSpec("road", (10, 20, 30)), ClassSpec("tree", (0, 120, 0)))
 )
-RNG = np.random.default_rng(1)
 
 
 def everywhere(height: int, width: int) -> np.ndarray:
@@ -33,11 +32,11 @@ def everywhere(height: int, width: int) -> np.ndarray:
 
 
 def ids(height: int, width: int) -> np.ndarray:
-    return RNG.integers(0, 3, (height, width)).astype(np.uint8)
+    return np.random.default_rng(1).integers(0, 3, (height, width)).astype(np.uint8)
 
 
 def photo(height: int, width: int) -> np.ndarray:
-    return RNG.integers(0, 255, (height, width, 3)).astype(np.uint8)
+    return np.random.default_rng(1).integers(0, 255, (height, width, 3)).astype(np.uint8)
 
 
 def panels_of(path) -> dict[str, np.ndarray]:
@@ -48,7 +47,7 @@ def panels_of(path) -> dict[str, np.ndarray]:
 
 
 def test_eight_bit_colours_are_shown_as_they_are_whatever_their_order():
-    bands = RNG.integers(0, 255, (4, 5, 7)).astype(np.uint8)
+    bands = np.random.default_rng(1).integers(0, 255, (4, 5, 7)).astype(np.uint8)
     shown = photograph(bands, ("nir", "Blue", "green", "red"), everywhere(5, 7))
     assert np.array_equal(shown, np.moveaxis(bands[[3, 2, 1]], 0, 2))
 
@@ -64,7 +63,7 @@ def test_eight_bit_colours_are_shown_as_they_are_whatever_their_order():
     ],
 )
 def test_bands_without_blue_are_false_colours_and_few_bands_are_grey(names, expected):
-    bands = RNG.integers(0, 255, (len(names), 4, 4)).astype(np.uint8)
+    bands = np.random.default_rng(1).integers(0, 255, (len(names), 4, 4)).astype(np.uint8)
     assert np.array_equal(photograph(bands, names, everywhere(4, 4)), np.moveaxis(bands[expected], 0, 2))
 
 

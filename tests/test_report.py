@@ -20,7 +20,6 @@ from reliefseg.evaluation.runfiles import RunFiles, SplitFiles, read_run
 from reliefseg.raster.classes import ClassSpec, ClassTable
 
 CLASSES = ClassTable((ClassSpec("roof", (200, 30, 40)), ClassSpec("road", (10, 20, 30))))
-RNG = np.random.default_rng(2)
 VOID = {"img", "meta", "br", "line", "path", "rect", "link"}
 NASTY = 'a"<script>alert(1)</script>&'
 
@@ -81,8 +80,9 @@ def write_split(run: Path, name: str, scenes: dict[str, float], **more) -> Path:
 
 
 def write_picture(path: Path) -> None:
-    ids = RNG.integers(0, 2, (24, 32)).astype(np.uint8)
-    scene_picture(path, RNG.integers(0, 255, (24, 32, 3)).astype(np.uint8), None, ids, ids, CLASSES)
+    rng = np.random.default_rng(2)
+    ids = rng.integers(0, 2, (24, 32)).astype(np.uint8)
+    scene_picture(path, rng.integers(0, 255, (24, 32, 3)).astype(np.uint8), None, ids, ids, CLASSES)
 
 
 def write_log(run: Path, *lines: dict) -> None:

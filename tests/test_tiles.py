@@ -23,17 +23,16 @@ from reliefseg.tiles import (
 )
 from reliefseg.tiles.sampling import sample_bands, sample_labels
 
-RNG = np.random.default_rng(0)
-
 
 def scene(height=60, width=90, bands=3, dtype=np.uint8, depth=False, classes=4, gsd=1.0):
+    rng = np.random.default_rng(0)
     high = 255 if dtype == np.uint8 else 4000
-    values = RNG.integers(0, high, (bands, height, width)).astype(dtype)
+    values = rng.integers(0, high, (bands, height, width)).astype(dtype)
     return SceneArrays(
         bands=values,
         valid=np.ones((height, width), bool),
-        labels=RNG.integers(0, classes, (height, width)).astype(np.uint8),
-        depth=RNG.random((height, width)).astype(np.float32) if depth else None,
+        labels=rng.integers(0, classes, (height, width)).astype(np.uint8),
+        depth=rng.random((height, width)).astype(np.float32) if depth else None,
         relative_gsd=gsd,
     )
 
@@ -109,7 +108,7 @@ def test_a_linear_ramp_is_sampled_without_a_shift():
 def test_shrinking_averages_instead_of_skipping():
     stripes = np.zeros((256, 256), np.uint8)
     stripes[:, :-4] = np.repeat(np.arange(63) % 2 * 200, 4)
-    stripes = np.roll(stripes, 1, axis=1)[:, RNG.permutation(256)]
+    stripes = np.roll(stripes, 1, axis=1)[:, np.random.default_rng(0).permutation(256)]
     bank = bank_of(SceneArrays(stripes[None], np.ones(stripes.shape, bool), stripes * 0), normalise=False)
     box = exactly(0, 0, 256, 256)
     assert oversampling(8) == 4
