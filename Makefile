@@ -20,12 +20,13 @@ bench: $(READY)
 	$(BIN)/python benchmarks/prediction.py
 	$(BIN)/python benchmarks/training.py
 
-# Everything is pinned by constraints.txt; the marker makes a second call instant.
+# Everything is pinned by constraints.txt; the marker makes a second call instant. Python compiles what it imports: pip
+# would compile all of torch, which takes a minute and a half.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "reliefseg needs Python 3.11 or newer: make PYTHON=python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
 clean:

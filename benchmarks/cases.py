@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from lightning_fabric import Fabric
 from torch.utils.flop_counter import FlopCounterMode
 
 from original import OriginalStep, plain_maps, read_batch, write_tiles
 from reliefseg.hardware import pick_device, pick_precision, placed, use_processor
 from reliefseg.learning.adversarial import Player, training_step
+from reliefseg.learning.fabric import Fabric
 from reliefseg.learning.labelled_tiles import LabelledTiles, labelled_batch
 from reliefseg.learning.optimiser import build_discriminator_optimiser, build_optimiser
 from reliefseg.learning.pretraining import TileClassifier

@@ -152,7 +152,7 @@ def noise(ids, rng):
 
 TINY = [
     "network.name=unet-small", "depth.source=raster", "depth.range_m=10", "tiles.size=32", "tiles.jitter=0",
-    "pretrain.steps=0", "train.steps=60", "train.batch=4", "train.average=0", "train.validations=1",
+    "pretrain.steps=0", "train.steps=30", "train.batch=4", "train.average=0", "train.validations=1",
     "train.loss.adversarial=0", "train.optimiser.lr=0.01", "prediction.window=64",
 ]  # fmt: skip
 
@@ -263,13 +263,13 @@ def test_at_equal_time_a_quicker_way_gets_more_steps(separated, tmp_path, monkey
     shutil.copytree(finished, tmp_path / "out")
     seconds = {
         "recommended": (10.0, 0.1),
-        "depth-none": (7.0, 0.05),  # 60 steps, and 4 seconds that do not grow with them
+        "depth-none": (8.5, 0.05),  # 30 steps, and 7 seconds that do not grow with them
     }
     monkeypatch.setattr(ablation, "learning_seconds", lambda folder: seconds[folder.parent.name])
     asked = Ablation(rows=("depth-none",), seeds=(0,), equal="time")
     found = ablate(load_dataset(data), tmp_path / "out", load_settings("debug", None, TINY), asked)
-    assert found["ways"]["depth-none"]["steps"][0]["train"] == 60
-    assert found["ways"]["depth-none-equal-time"]["steps"][0]["train"] == 120
+    assert found["ways"]["depth-none"]["steps"][0]["train"] == 30
+    assert found["ways"]["depth-none-equal-time"]["steps"][0]["train"] == 60
     assert found["equal_time"][0]["ways"] == [["recommended", "depth-none-equal-time"]]
     assert "At equal time" in (tmp_path / "out" / "ablation.html").read_text(encoding="utf-8")
 

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import rasterio
-from lightning_fabric import Fabric
 from scipy.special import log_softmax, softmax
 
 from reliefseg.errors import InputError
@@ -21,6 +20,7 @@ from reliefseg.export import load_bundle
 from reliefseg.inference import ScenePredictor
 from reliefseg.inference.results import Wanted
 from reliefseg.inference.temperature import SMALLEST, TEMPERATURES, best_temperature, log_losses, tempered
+from reliefseg.learning.fabric import Fabric
 from reliefseg.tiles import SceneArrays
 from reliefseg.workflow import calibrating, load_model, predict
 from reliefseg.workflow.preparing import ValidationScene

@@ -67,6 +67,12 @@ def test_what_does_not_learn_loads_neither_fabric_nor_charts() -> None:
     assert started(["-c", asked]).stdout.split() == []
 
 
+def test_what_learns_loads_no_torchmetrics() -> None:
+    """Fabric imports it to ask for its version, and with it transformers."""
+    asked = "import sys, reliefseg.learning.training; print(*{'torchmetrics', 'transformers'} & sys.modules.keys())"
+    assert started(["-c", asked]).stdout.split() == []
+
+
 def test_the_public_names_are_there() -> None:
     """A function is found by its name, not a module of the same name that was imported before."""
     found = {name: getattr(workflow, name) for name in workflow.__all__}

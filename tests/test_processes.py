@@ -7,12 +7,12 @@ import time
 import numpy as np
 import pytest
 import torch
-from lightning_fabric.plugins.environments import LightningEnvironment
 from safetensors.torch import load_file, save_file
 
 from reliefseg.cli import run as command
 from reliefseg.cli.common import Teller
 from reliefseg.errors import InputError
+from reliefseg.learning.fabric import LightningEnvironment
 from reliefseg.learning.processes import PRECISIONS, Processes, agreed, gather, is_first_process, refuse_uneven, start
 from reliefseg.learning.settings import LossSettings, OptimiserSettings, TrainSettings
 from reliefseg.learning.synced import bare
@@ -51,7 +51,7 @@ def learn_two_steps(folder, processes, accumulate):
     torch.manual_seed(0)
     loss = LossSettings(adversarial=0.5)
     parts = {"batch": 4 // accumulate, "accumulate": accumulate}
-    settings = TrainSettings(steps=2, loss=loss, optimiser=OptimiserSettings(clip=0.0), **parts)
+    settings = TrainSettings(steps=2, loss=loss, optimiser=OptimiserSettings(clip=0.0), discriminator_width=8, **parts)
     training = Training(U2Net(3, 3, TINY), 3, 3, settings, fabric, 0)
     training.average.network.double()
     bank = unevenly_labelled_bank()

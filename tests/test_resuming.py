@@ -8,23 +8,23 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from lightning_fabric import Fabric
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from reliefseg.errors import InputError
 from reliefseg.hardware import _left_in_groups, free_memory, pick_precision
 from reliefseg.learning import memory
 from reliefseg.learning.checkpoint import newest_checkpoint
+from reliefseg.learning.fabric import Fabric
 from reliefseg.learning.loop import Hooks
 from reliefseg.learning.run_folder import RunLog
 from reliefseg.learning.settings import LossSettings, TrainSettings
 from reliefseg.learning.training import Training, seconds_per_step, train
-from reliefseg.networks import SMALL, Stage, U2Net
+from reliefseg.networks import UNet
 from reliefseg.raster import files
 from reliefseg.tiles import Normalisation, SceneArrays, SceneBank, TileSettings
 
-TINY = tuple(Stage(s.depth, 2, 4, s.dilated) for s in SMALL)
-SETTINGS = TrainSettings(steps=4, batch=2, validations=4, average=0.5, loss=LossSettings(adversarial=0.1))
+LOSS = LossSettings(adversarial=0.1)
+SETTINGS = TrainSettings(steps=4, batch=2, validations=4, average=0.5, loss=LOSS, discriminator_width=4)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def bank():
 def training(settings=SETTINGS):
     torch.manual_seed(0)
     fabric = Fabric(accelerator="cpu", devices=1, precision="32-true")
-    return Training(U2Net(3, 3, TINY), 3, 3, settings, fabric, 0)
+    return Training(UNet(3, 3, 4), 3, 3, settings, fabric, 0)
 
 
 def go(folder, bank, **hooks):

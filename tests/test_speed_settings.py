@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lightning_fabric import Fabric
 from torch import nn
 
 from reliefseg.config import load_settings
 from reliefseg.errors import InputError
+from reliefseg.learning.fabric import Fabric
 from reliefseg.learning.memory import KeptTensors, bytes_a_tile
 from reliefseg.learning.settings import LossSettings, OptimiserSettings, TrainSettings
 from reliefseg.learning.synced import bare
@@ -37,7 +37,8 @@ def unevenly_labelled_bank(tmp_path=Path(), tier=Tier.DEVICE):
 
 def training(precision="32-true", stages=TINY, **settings):
     torch.manual_seed(0)
-    chosen = TrainSettings(**{"steps": 2, "loss": LOSS, "optimiser": OptimiserSettings(clip=0.0), **settings})
+    usual = {"steps": 2, "loss": LOSS, "optimiser": OptimiserSettings(clip=0.0), "discriminator_width": 8}
+    chosen = TrainSettings(**usual | settings)
     fabric = Fabric(accelerator="cpu", devices=1, precision=precision)
     run = Training(U2Net(3, 3, stages), 3, 3, chosen, fabric, 0)
     if precision == "64-true":

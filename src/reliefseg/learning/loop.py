@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from reliefseg.errors import InputError
 from reliefseg.learning.checkpoint import Checkpoint, load_checkpoint, newest_checkpoint, save_checkpoint
+from reliefseg.learning.fabric import Fabric
 from reliefseg.learning.processes import agreed, over_all
 from reliefseg.learning.run_folder import Log
 from reliefseg.learning.synced import bare

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from reliefseg.errors import InputError
 from reliefseg.hardware import free_memory
+from reliefseg.learning.fabric import Fabric
 from reliefseg.learning.processes import over_all
 
 TRIED, TRIED_SIDE = 2, 128

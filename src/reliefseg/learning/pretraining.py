@@ -11,7 +11,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from reliefseg.hardware import placed
@@ -22,6 +21,7 @@ from reliefseg.learning.checkpoint import (
     restore_network,
     restore_optimiser,
 )
+from reliefseg.learning.fabric import Fabric
 from reliefseg.learning.labelled_tiles import LabelledTiles, labelled_batch
 from reliefseg.learning.loop import Best, Hooks, learn, without_trace
 from reliefseg.learning.memory import refuse_large_batch

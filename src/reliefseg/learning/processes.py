@@ -16,20 +16,20 @@ from inspect import signature
 from typing import Any, Literal, TypeVar
 
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.plugins.environments import (
-    ClusterEnvironment,
-    LightningEnvironment,
-    SLURMEnvironment,
-    TorchElasticEnvironment,
-)
-from lightning_fabric.strategies import DDPStrategy
 from torch import Tensor
 from torch.multiprocessing import ProcessExitedException, get_context, start_processes
 from torch.nn.parallel import DistributedDataParallel
 
 from reliefseg.errors import InputError, is_full_disk
 from reliefseg.hardware import refuse_missing_devices
+from reliefseg.learning.fabric import (
+    ClusterEnvironment,
+    DDPStrategy,
+    Fabric,
+    LightningEnvironment,
+    SLURMEnvironment,
+    TorchElasticEnvironment,
+)
 
 Answer = TypeVar("Answer")
 PRECISIONS = {torch.float32: "32-true", torch.bfloat16: "bf16-mixed", torch.float16: "16-mixed"}

@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from reliefseg.hardware import Network
 from reliefseg.learning.adversarial import Player
+from reliefseg.learning.fabric import Fabric
 from reliefseg.learning.processes import over_all
 from reliefseg.raster import IGNORE_INDEX
 from reliefseg.tiles import TileBatch

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from reliefseg.hardware import placed
@@ -22,6 +21,7 @@ from reliefseg.learning.checkpoint import (
     restore_network,
     restore_optimiser,
 )
+from reliefseg.learning.fabric import Fabric
 from reliefseg.learning.labelled_tiles import LabelledTiles
 from reliefseg.learning.lessons import Lesson, Lessons
 from reliefseg.learning.loop import Best, Hooks, learn, without_trace

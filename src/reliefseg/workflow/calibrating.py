@@ -8,12 +8,12 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Float32, Float64, Int64, UInt8
-from lightning_fabric import Fabric
 
 from reliefseg.export import ModelSpec
 from reliefseg.inference import ScenePredictor
 from reliefseg.inference.blocks import block_windows
 from reliefseg.inference.temperature import TEMPERATURES, best_temperature, log_losses
+from reliefseg.learning.fabric import Fabric
 from reliefseg.learning.processes import over_all
 from reliefseg.networks import Generator
 from reliefseg.raster import IGNORE_INDEX

@@ -8,7 +8,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import torch
-from lightning_fabric import Fabric
 from safetensors.torch import load_file
 
 from reliefseg.config import Settings, read_settings, to_toml
@@ -17,6 +16,7 @@ from reliefseg.export import ModelSpec, save_bundle
 from reliefseg.hardware import describe, pick_device, pick_precision, use_processor
 from reliefseg.learning import pretraining
 from reliefseg.learning import training as adversarial_training
+from reliefseg.learning.fabric import Fabric
 from reliefseg.learning.loop import Hooks
 from reliefseg.learning.processes import Processes, agreed, start
 from reliefseg.learning.run_folder import LOG, Log, NoLog, RunLog, held, unless_full

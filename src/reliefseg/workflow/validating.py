@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 
 from reliefseg.evaluation import confusion_matrix, scores_from_confusion
 from reliefseg.evaluation.pictures import PanelTile, class_panels, photograph
 from reliefseg.hardware import pick_precision
 from reliefseg.inference import ScenePredictor
+from reliefseg.learning.fabric import Fabric
 from reliefseg.learning.processes import over_all
 from reliefseg.networks import Generator
 from reliefseg.raster import Window
