@@ -494,7 +494,7 @@ def test_a_training_that_goes_on_ends_where_it_would_have(tmp_path, few_scenes, 
 
 
 def test_training_learns(tmp_path, few_scenes):
-    settings = TINY.model_copy(update={"steps": 40, "batch": 4})
+    settings = TINY.model_copy(update={"steps": 12, "batch": 4})
     assert fit_depth(tmp_path / "w.safetensors", settings).auc > 0.75
 
 

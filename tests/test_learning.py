@@ -4,6 +4,7 @@ import json
 import math
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -147,6 +148,7 @@ STORED = -530.074
 PARTS = {"sides": 0.0, "l1": 0.0, "adversarial": 0.0, "fused": 0.0, "kind": "sigmoid"}
 
 
+@cache
 def fingerprint(**changes):
     """How far three steps move the generator's weights, weighted by position."""
     run = training(SETTINGS.model_copy(update={"loss": LossSettings(**changes)}))

@@ -1,14 +1,13 @@
 """Several processes that learn together give what one process gives; one that dies ends them all."""
 
 import os
-import signal
-import time
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from other_processes import die_or_wait, refuse
 from reliefseg.cli import run as command
 from reliefseg.cli.common import Teller
 from reliefseg.errors import InputError
@@ -40,14 +39,20 @@ def unevenly_labelled_bank():
     return SceneBank([scene], 3, Normalisation.of([scene]), TileSettings(size=32, min_valid=0))
 
 
-def learn_two_steps(folder, processes, accumulate):
+def learn_in_both_ways(folder, processes):
+    """Each step from one batch, and accumulated over two."""
+    torch.set_num_threads(1)
+    PRECISIONS[torch.float64] = "64-true"
+    fabric = processes.fabric(CPU, torch.float64)
+    for accumulate in (1, 2):
+        learn_two_steps(folder / str(accumulate), fabric, accumulate)
+
+
+def learn_two_steps(folder, fabric, accumulate):
     """Saves the gradients of the first step, and weights and moments after the second.
 
     In float64: batch norm over the few values of the deepest maps amplifies float32's rounding some 10⁴ times.
     """
-    torch.set_num_threads(1)
-    PRECISIONS[torch.float64] = "64-true"
-    fabric = processes.fabric(CPU, torch.float64)
     torch.manual_seed(0)
     loss = LossSettings(adversarial=0.5)
     parts = {"batch": 4 // accumulate, "accumulate": accumulate}
@@ -65,14 +70,23 @@ def learn_two_steps(folder, processes, accumulate):
     save_file({k: v.detach().contiguous() for k, v in tensors.items()}, folder / f"second-{fabric.global_rank}")
 
 
+@pytest.fixture(scope="module")
+def learnt(tmp_path_factory):
+    """What one process learnt, and what two did."""
+    folders = [tmp_path_factory.mktemp(name) for name in ("alone", "together")]
+    for folder in folders:
+        for accumulate in (1, 2):
+            (folder / str(accumulate)).mkdir()
+    learn_in_both_ways(folders[0], Processes(1, 1, LightningEnvironment()))
+    start(two(), learn_in_both_ways, folders[1], two())
+    return folders
+
+
 @pytest.mark.parametrize("accumulate", [1, 2])
-def test_two_processes_give_the_gradients_of_one_with_twice_the_batch(tmp_path, accumulate):
+def test_two_processes_give_the_gradients_of_one_with_twice_the_batch(learnt, accumulate):
     """Batch norm in training mode and all losses on; the processes end with the same bits."""
-    alone = tmp_path / "alone"
-    alone.mkdir()
-    learn_two_steps(alone, Processes(1, 1, LightningEnvironment()), accumulate)
-    start(two(), learn_two_steps, tmp_path, two(), accumulate)
-    expected, found = load_file(alone / "first-0"), load_file(tmp_path / "first-0")
+    alone, together = (folder / str(accumulate) for folder in learnt)
+    expected, found = load_file(alone / "first-0"), load_file(together / "first-0")
     assert expected.keys() == found.keys()
     for network in ("generator", "discriminator"):
         scale = max(v.abs().max() for k, v in expected.items() if k.startswith(network))
@@ -80,7 +94,7 @@ def test_two_processes_give_the_gradients_of_one_with_twice_the_batch(tmp_path, 
             torch.testing.assert_close(found[name], expected[name], rtol=0, atol=1e-6 * float(scale), msg=name)
     for name in (k for k in expected if k.startswith("moments")):
         torch.testing.assert_close(found[name], expected[name], rtol=1e-6, atol=1e-6, msg=name)
-    one, other = load_file(tmp_path / "second-0"), load_file(tmp_path / "second-1")
+    one, other = load_file(together / "second-0"), load_file(together / "second-1")
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
@@ -94,23 +108,12 @@ def test_the_shares_of_a_step_are_very_different_and_together_the_whole_batch():
     assert abs(here - there) > 0.2 * (here + there)
 
 
-def die_or_wait(number_file):
-    if os.environ["LOCAL_RANK"] == "1":
-        os.kill(os.getpid(), signal.SIGKILL)
-    number_file.write_text(str(os.getpid()))
-    time.sleep(600)
-
-
 def test_a_process_that_dies_ends_the_others_with_one_message(tmp_path):
     with pytest.raises(InputError, match=r"process 2 of 2 ended by SIGKILL \(out of memory\?\).*--resume"):
         start(two(), die_or_wait, tmp_path / "pid")
     if (tmp_path / "pid").exists():
         with pytest.raises(ProcessLookupError):
             os.kill(int((tmp_path / "pid").read_text()), 0)
-
-
-def refuse():
-    raise InputError(["one", "two"])
 
 
 def test_wrong_input_found_by_a_process_is_told_as_ever():
