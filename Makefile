@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+export PYTHONDONTWRITEBYTECODE := # containers set it; pip leaves compiling to Python
 
 .PHONY: demo test bench clean
 
@@ -20,8 +21,8 @@ bench: $(READY)
 	$(BIN)/python benchmarks/prediction.py
 	$(BIN)/python benchmarks/training.py
 
-# Everything is pinned by constraints.txt; the marker makes a second call instant. Python compiles what it imports: pip
-# would compile all of torch, which takes a minute and a half.
+# Everything is pinned by constraints.txt; the marker makes a second call instant. Python compiles what it imports: pip would
+# compile all of torch.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "reliefseg needs Python 3.11 or newer: make PYTHON=python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from typing import Any, get_args
 
 import jaxtyping
@@ -10,10 +11,20 @@ from beartype import BeartypeConf, beartype
 
 check = beartype(conf=BeartypeConf(is_pep484_tower=True))  # an int will do where a float is meant
 _check_shapes = jaxtyping.jaxtyped
+LIBRARIES = (
+    "lightning_fabric", "matplotlib.figure", "pydantic.dataclasses", "pyogrio", "rasterio", "rich.progress",
+    "scipy.stats", "shapely",
+    "tensorboard.compat.proto.summary_pb2", "tensorboard.summary.writer.record_writer", "typer",
+)  # fmt: skip
 
 
 def install() -> None:
-    """Everything imported from reliefseg after this is checked at each call."""
+    """Everything imported from reliefseg after this is checked at each call.
+
+    Libraries are loaded before: inside a module that is checked Python would not find their compiled files.
+    """
+    for name in LIBRARIES:
+        import_module(name)
     jaxtyping.jaxtyped = _jaxtyped
     jaxtyping.install_import_hook("reliefseg", "shape_checks.check")
 

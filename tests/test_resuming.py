@@ -13,7 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from reliefseg.errors import InputError
 from reliefseg.hardware import _left_in_groups, free_memory, pick_precision
 from reliefseg.learning import memory
-from reliefseg.learning.checkpoint import newest_checkpoint
+from reliefseg.learning.checkpoint import newest_checkpoint, steps_done
 from reliefseg.learning.fabric import Fabric
 from reliefseg.learning.loop import Hooks
 from reliefseg.learning.run_folder import RunLog
@@ -286,4 +286,6 @@ def test_other_choices_than_the_checkpoints_are_told(tmp_path, bank, monkeypatch
     told = []
     go(tmp_path / "run", bank, tell=told.append)
     assert state.name == "train-0000002"
+    assert steps_done(tmp_path / "run" / "checkpoints", "pretrain") == 0
+    assert steps_done(tmp_path / "run" / "checkpoints", "train") == 4
     assert "goes on with device cpu, precision 32-true, processes 1, threads 77" in told[0]

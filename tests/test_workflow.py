@@ -300,7 +300,9 @@ def test_what_is_scored_and_made_of_a_model_stays_when_a_finished_run_goes_on(da
     (run / "model" / "int8").mkdir()
     before = json.loads((run / "evaluation" / "test" / "readings.json").read_text())
     assert command(["run", str(data), "-o", str(run), "--resume"]) == 0
-    assert "test is scored already, with this model on these scenes" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "test is scored already, with this model on these scenes" in told
+    assert "steps, about" not in told, "how long it will take, where nothing is left to do"
     assert json.loads((run / "evaluation" / "test" / "readings.json").read_text()) == before
     assert (run / "model" / "int8").is_dir()
     (run / "evaluation" / "test" / "metrics.json").write_text("{}")  # evaluate on other scenes writes there too

@@ -98,6 +98,12 @@ def newest_checkpoint(folder: Path, phase: str, tell: Callable[[str], object]) -
     return intact
 
 
+def steps_done(folder: Path, phase: str) -> int:
+    """The step of the newest checkpoint of a phase, intact or not; 0 where there is none."""
+    found = _checkpoints(folder, phase)
+    return int(found[-1].name.rpartition("-")[2]) if found else 0
+
+
 def load_checkpoint(path: Path) -> Checkpoint:
     """What `save_checkpoint` wrote there, unchecked."""
     state = read_json(path / STATE)

@@ -16,6 +16,7 @@ from reliefseg.export import ModelSpec, save_bundle
 from reliefseg.hardware import describe, pick_device, pick_precision, use_processor
 from reliefseg.learning import pretraining
 from reliefseg.learning import training as adversarial_training
+from reliefseg.learning.checkpoint import steps_done
 from reliefseg.learning.fabric import Fabric
 from reliefseg.learning.loop import Hooks
 from reliefseg.learning.processes import Processes, agreed, start
@@ -218,12 +219,11 @@ def _trained(prepared: Preparation, generator: Generator, run: Path, fabric: Fab
     settings, spec = prepared.settings, prepared.spec
     seed = settings.seed
     training = Training(generator, spec.inputs, len(spec.classes), settings.train, fabric, seed, prepared.lessons)
-    training.refuse_large_batch(settings.tiles.size)
-    seconds = seconds_per_step(training, prepared.pixels) * settings.train.steps
-    say.note(
-        f"training: {settings.train.steps:,} steps, about {in_words(seconds)} on {describe(fabric.device)}, "
-        "validation not counted"
-    )
+    steps = settings.train.steps - agreed(fabric, lambda: steps_done(run / CHECKPOINTS, training.phase))
+    if steps:
+        training.refuse_large_batch(settings.tiles.size)
+        time = in_words(seconds_per_step(training, prepared.pixels) * steps)
+        say.note(f"training: {steps:,} steps, about {time} on {describe(fabric.device)}, validation not counted")
     with say.progress(TRAINING) as tick:
         hooks = Hooks(progress=tick, tell=_told(log, say))
         if prepared.validation:
