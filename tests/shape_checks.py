@@ -13,8 +13,8 @@ check = beartype(conf=BeartypeConf(is_pep484_tower=True))  # an int will do wher
 _check_shapes = jaxtyping.jaxtyped
 LIBRARIES = (
     "lightning_fabric", "matplotlib.figure", "pydantic.dataclasses", "pyogrio", "rasterio", "rich.progress",
-    "scipy.stats", "shapely",
-    "tensorboard.compat.proto.summary_pb2", "tensorboard.summary.writer.record_writer", "typer",
+    "scipy.stats", "shapely", "tensorboard.compat.proto.summary_pb2", "tensorboard.summary.writer.record_writer",
+    "typer",
 )  # fmt: skip
 
 
