@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+INSTALL := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt
 export PYTHONDONTWRITEBYTECODE := # containers set it; pip leaves compiling to Python
 
 .PHONY: demo test bench clean
@@ -17,17 +18,17 @@ test: $(READY)
 
 # Needs no data; prediction takes 7 minutes on 2 cores, training some ten; run nothing else meanwhile. Writes benchmarks/RESULTS.md.
 bench: $(READY)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[openvino,onnxruntime]'
+	$(INSTALL) --editable '.[openvino,onnxruntime]'
 	$(BIN)/python benchmarks/prediction.py
 	$(BIN)/python benchmarks/training.py
 
 # Everything is pinned by constraints.txt; the marker makes a second call instant. Python compiles what it imports: pip would
-# compile all of torch.
+# compile all of torch. The pip of Python 3.11 takes twice as long as today's.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "reliefseg needs Python 3.11 or newer: make PYTHON=python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(INSTALL) pip
+	$(INSTALL) --editable '.[dev]'
 	touch $@
 
 clean:
