@@ -256,7 +256,7 @@ def test_two_runs_are_equal_and_two_plus_two_steps_are_four(tmp_path):
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 def test_two_tiles_are_overfitted(precision):
-    """Mean IoU 0.95 on its own two tiles within 60 steps, in either precision."""
+    """Mean IoU 0.95 on its own two tiles within 30 steps, in either precision."""
     if precision == "bf16-mixed" and pick_precision("auto", torch.device("cpu")) != torch.bfloat16:
         pytest.skip("this processor imitates bfloat16, which takes three minutes; one step of it is a test of its own")
     arrays = [blocks(0, 32), blocks(1, 32)]
@@ -264,10 +264,10 @@ def test_two_tiles_are_overfitted(precision):
         arrays, CLASSES, Normalisation.of(arrays), TileSettings(size=32, box_factor=(1, 1), turns=False, jitter=0)
     )
     settings = TrainSettings(
-        steps=60, batch=4, optimiser=OptimiserSettings(lr=3e-3), average=0.5, discriminator_width=16
+        steps=30, batch=4, optimiser=OptimiserSettings(lr=3e-3), average=0.5, discriminator_width=16
     )
     run = training(settings, precision=precision)
-    for step in range(60):
+    for step in range(30):
         run.step(data, 0, step)
     tiles = data.tiles(Boxes.of_windows([0, 1], [Window(0, 0, 32, 32)] * 2), 32)
     with torch.no_grad():
