@@ -130,10 +130,10 @@ def test_a_scene_picture_has_every_panel_exactly_where_it_says(tmp_path):
     assert [one.name for one in path.parent.iterdir()] == [path.name]
 
 
-def test_without_depth_and_truth_their_panels_are_left_out(tmp_path):
-    scene_picture(tmp_path / "a.png", photo(40, 30), None, None, ids(40, 30), CLASSES)
+def test_without_depth_its_panel_is_left_out(tmp_path):
+    scene_picture(tmp_path / "a.png", photo(40, 30), None, ids(40, 30), ids(40, 30), CLASSES)
     panels = panels_of(tmp_path / "a.png")
-    assert list(panels) == ["image", "prediction"]
+    assert list(panels) == ["image", "truth", "prediction", "errors"]
     assert panels["image"].shape[0] >= 200, "a tiny scene is enlarged"
 
 
@@ -185,7 +185,7 @@ def test_many_classes_do_not_fall_off_the_page(tmp_path):
     probabilities = np.full((20, 8, 8), 0.05, np.float32)
     one = PanelTile("t", photo(8, 8), probabilities, ids(8, 8))
     class_panels(tmp_path / "a.png", [one, one], many)
-    scene_picture(tmp_path / "b.png", photo(8, 8), None, None, ids(8, 8), many)
+    scene_picture(tmp_path / "b.png", photo(8, 8), None, ids(8, 8), ids(8, 8), many)
     with Image.open(tmp_path / "a.png") as picture:
         assert picture.width > 21 * 150
     with Image.open(tmp_path / "b.png") as picture:
@@ -198,5 +198,5 @@ def test_an_interrupted_picture_leaves_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr("matplotlib.backends.backend_agg.FigureCanvasAgg.print_png", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        scene_picture(tmp_path / "a.png", photo(9, 9), None, None, ids(9, 9), CLASSES)
+        scene_picture(tmp_path / "a.png", photo(9, 9), None, ids(9, 9), ids(9, 9), CLASSES)
     assert list(tmp_path.iterdir()) == []

@@ -250,15 +250,18 @@ def test_one_scene_without_depth_keeps_no_other_from_being_done(tmp_path, capsys
 
 
 def test_two_processes_do_not_write_the_same_results(model, scene, tmp_path, monkeypatch):
+    notes = Notes()
+
     def meanwhile(*arguments, **more):
         with pytest.raises(InputError, match="another process is writing its results"):
-            predict(model, [scene], tmp_path)
+            predict(model, [scene], tmp_path, say=notes)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(scene_work, "hand_over", meanwhile)
         with pytest.raises(KeyboardInterrupt):
             predict(model, [scene], tmp_path)
+    assert not notes.said("going on")
     (tally,) = predict(model, [scene], tmp_path)
     assert tally["pieces_reused"] > 0
 

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import shutil
 
 import numpy as np
@@ -95,7 +96,7 @@ def test_killed_at_any_moment_and_resumed_is_the_run_never_interrupted(tmp_path,
             go(tmp_path / "run", bank)
     told = []
     assert same(go(tmp_path / "run", bank, tell=told.append), whole[1])
-    assert told == []
+    assert all(re.fullmatch(r"training and validation: going on; [1-3] of 4 steps are taken", text) for text in told)
     kept = {p.name for p in (tmp_path / "run" / "checkpoints").iterdir()}
     assert {f"train-000000{step}" for step in (2, 3, 4)} <= kept
     assert curves(tmp_path / "run") == curves(whole[0])

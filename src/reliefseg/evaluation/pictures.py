@@ -6,7 +6,7 @@ its PNG text (`sheet.PANELS_KEY`) where its panels lie, so that the report can t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -109,21 +109,21 @@ def scene_picture(
     path: Path,
     photo: UInt8[np.ndarray, "height width 3"],
     depth: Float32[np.ndarray, "height width"] | None,
-    truth: UInt8[np.ndarray, "height width"] | None,
+    truth: UInt8[np.ndarray, "height width"],
     predicted: UInt8[np.ndarray, "height width"],
     classes: ClassTable,
 ) -> None:
-    """Image, depth, truth, prediction and errors of a scene side by side in one PNG, with a legend.
+    """Image, depth (where there is any), truth, prediction and errors of a scene in one PNG, with a legend.
 
-    Panels without data (no depth, no truth, hence no errors) are left out. A panel is at most `PANEL_SIDE` pixels
-    a side; scenes of a few pixels are enlarged. The scene is called as the file is.
+    A panel is at most `PANEL_SIDE` pixels a side; scenes of a few pixels are enlarged. The scene is called as the file
+    is.
     """
     size = _panel_size(*predicted.shape)
     scale = max(1.0, max(size) / 450)
     line, gap, margin = round(LINE * scale), round(_GAP * scale), round(_MARGIN * scale)
     panels = _scene_panels(photo, depth, truth, predicted, classes, size)
     width = max(margin * 2 + len(panels) * (size[1] + gap) - gap, round(480 * scale))
-    legend = legend_lines(_legend(classes, panels), width - 2 * margin, scale)
+    legend = legend_lines(_legend(classes), width - 2 * margin, scale)
     top = margin + 2 * line
     sheet = Sheet(top + size[0] + gap + line * len(legend) + margin, width, scale)
     sheet.write(margin + line // 2, margin, path.stem, fontweight="bold")
@@ -206,7 +206,7 @@ def _crisp(picture: Picture, size: tuple[int, int]) -> Resized:
 def _scene_panels(
     photo: Picture,
     depth: np.ndarray | None,
-    truth: np.ndarray | None,
+    truth: np.ndarray,
     predicted: np.ndarray,
     classes: ClassTable,
     size: tuple[int, int],
@@ -215,17 +215,15 @@ def _scene_panels(
     panels = {"image": _smooth(photo, size)}
     if depth is not None:
         panels["depth"] = _smooth(depth_colours(depth), size)
-    if truth is not None:
-        panels["truth"] = _crisp(class_colours(truth, classes), size)
+    panels["truth"] = _crisp(class_colours(truth, classes), size)
     panels["prediction"] = _crisp(class_colours(predicted, classes), size)
-    if truth is not None:
-        panels["errors"] = _smooth(error_map(truth, predicted), size)
+    panels["errors"] = _smooth(error_map(truth, predicted), size)
     return panels
 
 
-def _panel_title(name: str, truth: np.ndarray | None, predicted: np.ndarray) -> str:
+def _panel_title(name: str, truth: np.ndarray, predicted: np.ndarray) -> str:
     """The panel's name; for errors also which share of the counted pixels is wrong."""
-    if name != "errors" or truth is None:
+    if name != "errors":
         return name
     counted = truth != IGNORE_INDEX
     if not counted.any():
@@ -233,10 +231,9 @@ def _panel_title(name: str, truth: np.ndarray | None, predicted: np.ndarray) -> 
     return f"errors: {100 * np.mean(predicted[counted] != truth[counted]):.1f} % of pixels"
 
 
-def _legend(classes: ClassTable, panels: Mapping[str, Picture]) -> list[tuple[str, Color]]:
-    """What the colours mean: classes, ignored, and wrong where errors are shown."""
-    wrong = [("wrong", WRONG)] if "errors" in panels else []
-    return [*zip(classes.names, classes.colors, strict=True), ("ignored, nodata", IGNORED), *wrong]
+def _legend(classes: ClassTable) -> list[tuple[str, Color]]:
+    """What the colours mean: classes, ignored and wrong."""
+    return [*zip(classes.names, classes.colors, strict=True), ("ignored, nodata", IGNORED), ("wrong", WRONG)]
 
 
 def _cell_size(tile: PanelTile, cell: int) -> tuple[int, int]:

@@ -32,7 +32,8 @@ class Hooks:
     """What learning hands out and gets back, so that it knows nothing of evaluation.
 
     `validate` scores a network (None: there is no validation), in all processes at once; `show` draws the validation
-    tiles at a percentage of the phase; `progress` is told (step, steps); `tell` passes on what the reader should know.
+    tiles at a percentage of the phase; `progress` is told (steps taken, steps to take), both since the run was taken up
+    again; `tell` passes on what the reader should know.
     """
 
     validate: Callable[[Any], dict[str, Any]] | None = None
@@ -117,7 +118,7 @@ def learn(learner: Learner, take: Step, checkpoints: Path, log: Log, hooks: Hook
         losses = take(done - 1)
         numbers = _numbers(losses, fabric) if done % every == 0 else {}  # waits for the device, as the clock must
         learning += time.monotonic() - began
-        hooks.progress(done, steps)
+        hooks.progress(done - start, steps - start)
         if None in numbers.values() or done in validated or done == steps:
             _refuse_spoilt(learner, done)
         if numbers:
@@ -181,6 +182,8 @@ def _resume(learner: Learner, checkpoints: Path, log: Log, tell: Callable[[str],
             )
         put_back(learner, checkpoint)
         start, seconds = checkpoint.step, checkpoint.values.get("seconds", 0.0)
+        if start < learner.steps:
+            tell(f"{learner.title}: going on; {start:,} of {learner.steps:,} steps are taken")
     log.cut_back(learner.phase, start)
     return start, seconds
 

@@ -102,9 +102,11 @@ def predict_scene(model: Model, work: SceneWork, shard: Shard, where: Where, say
         say.note(f"{work.scene.name}: is there already, made by the same model from the same source")
         return {"scene": work.scene.name, "megapixels": work.megapixels, "seconds": 0.0, "files": files}
     began = time.monotonic()
-    todo = _begin(work, len(model.spec.classes), shard, say)
     with ExitStack() as stack:
         stack.enter_context(work.folder.used())
+        if shard == EVERYTHING:
+            stack.enter_context(work.folder.written_alone())
+        todo = _begin(work, len(model.spec.classes), shard, say)
         name = work.folder.begin(work.folder.engine() or _chosen(model.engines, work, say))
         tick = stack.enter_context(say.progress(f"{work.scene.name}, megapixels"))
         computing = stack.enter_context(where(Kit(model.engines, name, work.plan, work.source, work.layout)))
@@ -113,7 +115,6 @@ def predict_scene(model: Model, work: SceneWork, shard: Shard, where: Where, say
         if shard != EVERYTHING:
             workers.wait_for_all()
             return _tally(work, name, shard, todo, time.monotonic() - began, {}, say)
-        stack.enter_context(work.folder.written_alone())
         blocks = Blocks(work.plan, work.folder.store, len(model.spec.classes), workers.wait, model.spec.temperature)
         growing = fresh_folder(work.folder.results)
         paths = write_results(blocks, work.scene.grid, model.classes, growing, work.wanted, model.validation)
