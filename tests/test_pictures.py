@@ -196,7 +196,7 @@ def test_an_interrupted_picture_leaves_nothing(tmp_path, monkeypatch):
     def interrupted(*_args, **_kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("matplotlib.backends.backend_agg.FigureCanvasAgg.print_png", interrupted)
+    monkeypatch.setattr(Image.Image, "save", interrupted)
     with pytest.raises(KeyboardInterrupt):
         scene_picture(tmp_path / "a.png", photo(9, 9), None, ids(9, 9), ids(9, 9), CLASSES)
     assert list(tmp_path.iterdir()) == []

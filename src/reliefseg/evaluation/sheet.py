@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from reliefseg.raster.classes import Color
 from reliefseg.raster.files import whole_file
@@ -23,6 +25,9 @@ LINE = 24
 """Height of a line of words in pixels, at scale 1."""
 
 INK = "#20262b"
+
+DPI = 100
+"""Pixels an inch: what the size of letters is counted by."""
 
 
 @dataclass
@@ -52,18 +57,26 @@ class Sheet:
 
     def save(self, path: Path) -> None:
         """Writes the page as a PNG that says where its panels lie (`boxes`)."""
+        told = PngInfo()
+        told.add_text(PANELS_KEY, json.dumps(self.boxes))
+        page, words = Image.fromarray(self.canvas), self._drawn_words()
+        page.paste(words, mask=words)
+        with whole_file(path) as temporary:
+            page.save(temporary, "PNG", pnginfo=told, dpi=(DPI, DPI), compress_level=1)
+
+    def _drawn_words(self) -> Image.Image:
+        """All words on a page of glass. matplotlib draws them, for it has letters of many languages."""
         from matplotlib.backends.backend_agg import FigureCanvasAgg  # here: commands that draw nothing need not load it
         from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(self.width / 100, self.height / 100), dpi=100)
+        figure = Figure(figsize=(self.width / DPI, self.height / DPI), dpi=DPI)
+        figure.patch.set_visible(False)
         canvas = FigureCanvasAgg(figure)
-        figure.figimage(self.canvas)
         for row, col, text, style in self.words:
             style = {"va": "center", "ha": "left", "fontsize": 10 * self.scale, "color": INK, **style}
-            x, y = col / self.width, 1 - row / self.height
-            figure.text(x, y, text, parse_math=False, **style)
-        with whole_file(path) as temporary:
-            canvas.print_png(temporary, metadata={PANELS_KEY: json.dumps(self.boxes)})
+            figure.text(col / self.width, 1 - row / self.height, text, parse_math=False, **style)
+        canvas.draw()
+        return Image.fromarray(np.asarray(canvas.buffer_rgba()))
 
 
 def legend_lines(entries: Sequence[tuple[str, Color]], width: int, scale: float) -> list[list[tuple[int, str, Color]]]:
