@@ -11,10 +11,11 @@ export PYTHONDONTWRITEBYTECODE := # containers set it; pip leaves compiling to P
 demo: $(READY)
 	$(BIN)/reliefseg demo demo
 
+# mypy keeps one core busy: it runs beside the first tests.
 test: $(READY)
 	$(BIN)/ruff check .
-	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal
+	$(BIN)/mypy & types=$$!; \
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal && wait $$types
 
 # Needs no data; prediction takes 7 minutes on 2 cores, training some ten; run nothing else meanwhile. Writes benchmarks/RESULTS.md.
 bench: $(READY)

@@ -39,15 +39,26 @@ CLASSES = ClassTable((ClassSpec("road", (1, 2, 3)),))
 
 def save_model(folder, seed=0, **changes):
     spec = ModelSpec(
-        network="u2net-small", bands=("red", "green"), scene_bands=("red", "green"), loss="softmax",
+        network="unet-small", bands=("red", "green"), scene_bands=("red", "green"), loss="softmax",
         classes=tuple(BundleClass(name=n, color=(i * 40, 9, 9)) for i, n in enumerate(("road", "roof", "tree"))),
         mean=(100.0, 110.0), std=(50.0, 40.0), working_scale=1.0, reference_gsd=0.1, window=48, margin=4,
         depth=DepthSettings(source="none"),
     )  # fmt: skip
     torch.manual_seed(seed)
     spec = spec.model_copy(update=changes)
-    save_bundle(folder, spec, spec.build_network())
+    save_bundle(folder, spec, of_many_classes(spec.build_network()))
     return folder
+
+
+@torch.no_grad()
+def of_many_classes(network):
+    """The untrained U-Net, its logits shifted and stretched so that its maps show all classes."""
+    bands = next(network.parameters()).shape[1]
+    logits = network.eval().fused(torch.randn(1, bands, 64, 64))
+    stretch = 2 / logits.std()
+    network.head.bias.sub_(logits.mean((0, 2, 3))).mul_(stretch)
+    network.head.weight.mul_(stretch)
+    return network
 
 
 def write_scene(path, *, height=HEIGHT, width=WIDTH, gsd=0.1, seed=0, bands=2, **profile):
