@@ -37,6 +37,7 @@ from reliefseg.workflow import (
 )
 from reliefseg.workflow.ablation import _not_counted
 from reliefseg.workflow.ablation_factors import chosen, factors_of
+from reliefseg.workflow.contents import contents_of
 from reliefseg.workflow.evaluating import measure
 from reliefseg.workflow.saying import SILENT, Silent
 
@@ -305,22 +306,22 @@ def towns(tmp_path):
 
 
 def test_corrected_labels_are_noticed_and_copies_are_not(towns, tmp_path):
-    before = ablation_runs.contents_of(towns, "validation", SILENT)
+    before = contents_of(towns, "validation", SILENT)
     shutil.copytree(towns.root, tmp_path / "copy")
-    assert ablation_runs.contents_of(load_dataset(tmp_path / "copy"), "validation", SILENT) == before
+    assert contents_of(load_dataset(tmp_path / "copy"), "validation", SILENT) == before
     for scene, noticed in (("s3", False), ("s2", True)):  # s3 is the test scene: not read
         one = towns.scenes[scene]
         write_raster(one.labels, np.zeros((one.grid.height, one.grid.width), np.uint8), one.grid)
-        assert (ablation_runs.contents_of(towns, "validation", SILENT) != before) == noticed
+        assert (contents_of(towns, "validation", SILENT) != before) == noticed
 
 
 def test_labels_that_are_meant_otherwise_are_noticed(towns):
-    before = ablation_runs.contents_of(towns, "validation", SILENT)
+    before = contents_of(towns, "validation", SILENT)
     text = towns.file.read_text(encoding="utf-8")
     swapped = text.replace("id = 0", "id = 2").replace("id = 1", "id = 0").replace("id = 2", "id = 1")
     for changed in (swapped, text.replace('"ndsm"', '"dsm"'), text.replace("gsd = 0.5", "gsd = 0.25")):
         towns.file.write_text(changed, encoding="utf-8")
-        assert ablation_runs.contents_of(load_dataset(towns.root), "validation", SILENT).learnt != before.learnt
+        assert contents_of(load_dataset(towns.root), "validation", SILENT).learnt != before.learnt
 
 
 def test_a_test_split_is_scored_without_learning_again(towns, tmp_path, monkeypatch):
@@ -342,7 +343,7 @@ def test_a_test_split_is_scored_without_learning_again(towns, tmp_path, monkeypa
 
 def test_readings_outlive_a_run_that_is_done_again(towns, tmp_path, monkeypatch):
     settings = load_settings("debug", None, TINY)
-    contents = ablation_runs.contents_of(towns, "test", SILENT)
+    contents = contents_of(towns, "test", SILENT)
     job = ablation_runs.Job("one", towns, settings, tmp_path / "run", "test", contents)
     write_json(job.folder / "asked.json", {"settings": "others"})
     for name in ("model/config.json", "data.json", "evaluation/test/pictures/s3.png", "evaluation/test/metrics.json"):
@@ -367,7 +368,7 @@ def test_readings_outlive_a_run_that_is_done_again(towns, tmp_path, monkeypatch)
 def test_other_weights_in_the_same_file_are_noticed(towns, tmp_path):
     weights = tmp_path / "mine.safetensors"
     settings = load_settings("ablation", None, [f"depth.weights={weights}"])
-    contents = ablation_runs.contents_of(towns, "validation", SILENT)
+    contents = contents_of(towns, "validation", SILENT)
     job = ablation_runs.Job("one", towns, settings, tmp_path / "run", "validation", contents)
     asked = []
     for held in (b"a", b"b"):

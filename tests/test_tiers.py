@@ -211,5 +211,5 @@ def test_a_run_prepared_from_the_disk_sees_what_one_in_memory_sees(data, blocks)
 
 
 def test_blocks_that_leave_nothing_to_learn_from_are_refused(data):
-    with pytest.raises(InputError, match=r"validation.blocks: nothing is left to learn from.*margin of 400 px"):
+    with pytest.raises(InputError, match=r"validation.blocks: no scene can spare a quarter.*margin of 400 px"):
         prepare(data, load_settings("debug", None, ["validation.blocks=true", "tiles.box=400"]), CPU)

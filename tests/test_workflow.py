@@ -294,7 +294,7 @@ def test_a_run_goes_on_with_the_data_it_was_begun_with(data, tmp_path, capsys):
 
 
 def test_what_is_scored_and_made_of_a_model_stays_when_a_finished_run_goes_on(data, trained, tmp_path, capsys):
-    run = tmp_path / "run"
+    run, data = tmp_path / "run", shutil.copytree(data, tmp_path / "data")
     shutil.copytree(trained, run)
     assert command(["run", str(data), "-o", str(run), "--resume", "--quiet"]) == 0  # other tests may have scored it
     (run / "model" / "int8").mkdir()
@@ -309,7 +309,8 @@ def test_what_is_scored_and_made_of_a_model_stays_when_a_finished_run_goes_on(da
     assert command(["run", str(data), "-o", str(run), "--resume", "--quiet"]) == 0
     assert json.loads((run / "evaluation" / "test" / "metrics.json").read_text())["scenes"] == ["town_004"]
     before = json.loads((run / "evaluation" / "test" / "readings.json").read_text())
-    (data / "labels" / "town_004.tif").touch()
+    with rasterio.open(data / "labels" / "town_004.tif", "r+") as file:
+        file.write(np.flip(file.read(), axis=2))
     assert command(["run", str(data), "-o", str(run), "--resume", "--quiet"]) == 0
     assert json.loads((run / "evaluation" / "test" / "readings.json").read_text()) != before
 
@@ -432,6 +433,32 @@ def test_a_quarter_without_labels_never_validates():
     learnt, held = split_off_block(arrays, 0, 3)
     assert (held.labels < 3).sum() == 16
     assert (learnt.labels < 3).sum() == 32
+
+
+def split_labels(labels, margin):
+    arrays = SceneArrays(np.zeros((1, *labels.shape), np.uint8), np.ones(labels.shape, bool), labels)
+    return [part.labels < 3 for part in split_off_block(arrays, margin, 3)]
+
+
+def test_training_keeps_most_labels_of_a_partly_labelled_scene():
+    """A corner that holds all labels, or most of them, is not what validates: it would leave nothing to learn from."""
+    corner = np.full((64, 64), IGNORE_INDEX, np.uint8)
+    corner[:24, :24] = 1
+    learnt, held = split_labels(corner, 2)
+    assert (learnt.sum(), held.sum()) == (24**2 - 14**2, 12**2)
+    uneven = corner.copy()
+    uneven[60:, 60:] = 1
+    learnt, held = split_labels(uneven, 2)
+    assert (learnt.sum(), held.sum()) == (24**2, 4**2)
+
+
+@pytest.mark.parametrize("labelled", [slice(0, 24), slice(0, 1), slice(0, 0)])
+def test_a_scene_with_too_few_labels_to_spare_validates_nothing(labelled):
+    labels = np.full((64, 64), IGNORE_INDEX, np.uint8)
+    labels[labelled, labelled] = 1
+    learnt, held = split_labels(labels, 32)
+    assert np.array_equal(learnt, labels < 3)
+    assert not held.any()
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from jaxtyping import Float32, UInt16
 from reliefseg.depth.source import Block, DepthSource, Making
 from reliefseg.errors import InputError
 from reliefseg.raster import Grid, Scene, Window, coincide
+from reliefseg.raster.disk import explained_writing
 from reliefseg.raster.fingerprints import fingerprint
 from reliefseg.raster.opening import opened
 from reliefseg.raster.writers import new_raster
@@ -66,7 +67,8 @@ def write_depth(path: Path, grid: Grid, making: Making, tags: dict[str, str]) ->
         dataset.set_band_description(1, "depth")
         dataset.update_tags(**tags, **making.tags)
         for block in making.blocks:
-            dataset.write(_stored(block), 1, window=block.window.to_rasterio())
+            with explained_writing(path.parent):
+                dataset.write(_stored(block), 1, window=block.window.to_rasterio())
 
 
 def read_depth(path: Path, window: Window | None = None) -> Float32[np.ndarray, "height width"]:

@@ -17,7 +17,7 @@ from reliefseg.raster.classes import IGNORE_INDEX, ClassTable
 from reliefseg.raster.files import whole_file, write_text
 from reliefseg.raster.grid import Grid
 from reliefseg.raster.opening import GDAL_OPTIONS, quiet_georeferencing
-from reliefseg.raster.writers import new_raster
+from reliefseg.raster.writers import new_raster, read_back
 
 TILE = 512
 """Side of a tile of a COG, pixels."""
@@ -45,7 +45,7 @@ def new_cog(path: Path, grid: Grid, *, bands: int, overviews: Literal["mode", "a
                 yield dataset
             with rasterio.Env(**GDAL_OPTIONS), quiet_georeferencing():
                 copy(plain, part, overviews="ignore_existing", overview_resampling=overviews, **COG_OPTIONS)
-                _read_back(part)
+                read_back(part)
         finally:
             plain.unlink(missing_ok=True)
 
@@ -75,10 +75,3 @@ def category_names(classes: ClassTable) -> str:
         xml.SubElement(names, "Category").text = name
     xml.indent(root)
     return xml.tostring(root, encoding="unicode") + "\n"
-
-
-def _read_back(path: Path) -> None:
-    """GDAL does not always say that the disk was full when it closed a file: reading tells."""
-    with rasterio.open(path) as dataset:
-        for _, window in dataset.block_windows(1):
-            dataset.read(window=window)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ import rasterio
 from jaxtyping import Shaped
 from rasterio.io import DatasetWriter
 
+from reliefseg.raster.disk import explained_writing
 from reliefseg.raster.files import whole_file
 from reliefseg.raster.grid import Grid
 from reliefseg.raster.opening import GDAL_OPTIONS, quiet_georeferencing
@@ -33,6 +34,7 @@ def new_raster(
 ) -> Iterator[DatasetWriter]:
     """A tiled, deflated GeoTIFF on a grid to write windows to; it appears under its name when the block ends well.
 
+    It is read back before: an `InputError` where the disk did not take all of it.
     Write each block (`BLOCK` pixels a side) once, else the file grows. A grid without georeferencing gives a
     plain GeoTIFF. Blocks hold one band or, by pixel, all. `level` is deflate's: 1 is up to
     six times as fast as 6, for files that are up to 1.4 times as large (class maps; uncertainty is as large).
@@ -49,8 +51,18 @@ def new_raster(
     with whole_file(path) as part, rasterio.Env(**GDAL_OPTIONS):
         with quiet_georeferencing():
             dataset = rasterio.open(part, "w", **profile)
-        with dataset:
+        with closing(dataset):
             yield dataset
+            with explained_writing(path.parent):
+                dataset.close()
+                read_back(part)
+
+
+def read_back(path: Path) -> None:
+    """GDAL does not always say that the disk was full when it closed a file: reading tells, by an error."""
+    with quiet_georeferencing(), rasterio.open(path) as dataset:
+        for _, window in dataset.block_windows(1):
+            dataset.read(window=window)
 
 
 def write_raster(
@@ -62,10 +74,14 @@ def write_raster(
     tags: Mapping[str, str] | None = None,
     descriptions: Sequence[str] = (),
 ) -> None:
-    """Writes one band or several as a GeoTIFF on a grid, whole or not at all; `descriptions` names the bands."""
+    """Writes one band or several as a GeoTIFF on a grid, whole or not at all; `descriptions` names the bands.
+
+    `InputError`: the disk is full or fails.
+    """
     _refuse_other_size(data, grid)
     planes = data if data.ndim == 3 else data[None]
-    with new_raster(path, grid, bands=len(planes), dtype=planes.dtype, nodata=nodata) as dataset:
+    new = new_raster(path, grid, bands=len(planes), dtype=planes.dtype, nodata=nodata)
+    with explained_writing(path.parent), new as dataset:
         dataset.update_tags(**(tags or {}))
         for band, description in enumerate(descriptions, 1):
             dataset.set_band_description(band, description)

@@ -25,16 +25,15 @@ from reliefseg.workflow.ablation_factors import (
     one_at_a_time,
 )
 from reliefseg.workflow.ablation_runs import (
-    Contents,
     Job,
     Metrics,
-    contents_of,
     finish,
     learning_seconds,
     notes_on_picking,
     refuse_split,
     surroundings,
 )
+from reliefseg.workflow.contents import Contents, contents_of
 from reliefseg.workflow.making_depth import with_depth_resolved
 from reliefseg.workflow.record import classes_not_shown
 from reliefseg.workflow.saying import SILENT, Sayer

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from reliefseg.config import Settings
 from reliefseg.depth import depth_weights
@@ -17,9 +16,9 @@ from reliefseg.errors import InputError
 from reliefseg.learning.pretraining import Pretraining
 from reliefseg.learning.run_folder import log_lines
 from reliefseg.learning.training import Training
-from reliefseg.raster import SPLITS, Dataset, Scene
+from reliefseg.raster import Dataset
 from reliefseg.raster.files import hash_file, read_json, read_json_if_whole, write_json
-from reliefseg.raster.fingerprints import fingerprint
+from reliefseg.workflow.contents import LEARNT_FROM, Contents
 from reliefseg.workflow.evaluating import measure, refuse_unscored
 from reliefseg.workflow.saying import Sayer, Silent, Tick, in_words
 from reliefseg.workflow.training import TRAINING, is_begun, train
@@ -29,18 +28,10 @@ LEARNING = (Pretraining.title, Training.title)
 PARTS = 1000
 """Progress is told in so many parts a run."""
 _ASKED = "asked.json"
-LEARNT_FROM = tuple(split for split in SPLITS if split != "test")
 SCORING = ("validation", "test")
 """Splits that say anything of other scenes."""
 
 Metrics = Mapping[str, Any]
-
-
-class Contents(NamedTuple):
-    """SHA-256 over what scenes hold and how it is meant: of those that are learnt from, and of those that score."""
-
-    learnt: str
-    scored: str
 
 
 @dataclass(frozen=True)
@@ -110,35 +101,6 @@ def refuse_split(dataset: Dataset, split: str) -> None:
             "they score there says nothing of others"
         )
     refuse_unscored(dataset, split)
-
-
-def contents_of(dataset: Dataset, split: str, say: Sayer) -> Contents:
-    """What all scenes hold that are learnt from or score, the classes' ids and colours, and the tile labels."""
-    learnt = {name for one in LEARNT_FROM for name in dataset.splits.get(one, ())}
-    scored = set(dataset.splits[split])
-    held = {}
-    with say.progress("looking for changed files") as tick:
-        for name in sorted(learnt | scored):
-            held[name] = _held_by(dataset.scenes[name])
-            tick(len(held), len(learnt | scored))
-    rule = dataset.tile_rule
-    tiles = "" if rule is None or rule.file is None else hash_file(dataset.root / rule.file)
-
-    def digest_of(names: set[str]) -> str:
-        return _digest(dataset.classes, tiles, [(name, held[name]) for name in sorted(names)])
-
-    return Contents(digest_of(learnt), digest_of(scored))
-
-
-def _held_by(scene: Scene) -> str:
-    """What a scene's files hold, and how they are meant."""
-    files = scene.files
-    bytes_ = fingerprint(filter(None, (files.image, files.labels, files.heights, files.ground)))
-    return _digest(bytes_, scene.grid.gsd, files.heights_are, files.class_column, files.unlabelled_is)
-
-
-def _digest(*facts: object) -> str:
-    return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
 def finish(jobs: Sequence[Job], say: Sayer) -> dict[str, Metrics]:

@@ -23,12 +23,12 @@ from reliefseg.workflow.ablation_factors import changed
 from reliefseg.workflow.ablation_runs import (
     Job,
     Metrics,
-    contents_of,
     finish,
     notes_on_picking,
     refuse_split,
     surroundings,
 )
+from reliefseg.workflow.contents import contents_of
 from reliefseg.workflow.making_depth import with_depth_resolved
 from reliefseg.workflow.record import classes_not_shown
 from reliefseg.workflow.saying import SILENT, Sayer

@@ -16,7 +16,7 @@ from reliefseg.depth import depth_weights
 from reliefseg.errors import InputError
 from reliefseg.export import BundleClass, ModelSpec
 from reliefseg.learning.labelled_tiles import LabelledTiles
-from reliefseg.raster import Dataset, Scene, TileLabel
+from reliefseg.raster import IGNORE_INDEX, Dataset, Scene, TileLabel
 from reliefseg.tiles import Boxes, Normalisation, SceneArrays, SceneBank
 from reliefseg.tiles.loading import reference_gsd
 from reliefseg.tiles.tiers import Tier, choose_tier
@@ -87,9 +87,10 @@ def prepare(dataset: Dataset, settings: Settings, device: torch.device, say: Say
     banks = BankMaker(looked, len(dataset.classes), settings, device, tier, dataset.cache / "bank", read.outline)
     if settings.validation.blocks:
         part = partial(_split_off, read, settings.tiles.box_side, len(dataset.classes))
-        checked = [ValidationScene(s.name, ready(partial(part, 1, s), read)) for s in labelled]
+        held = [ValidationScene(s.name, ready(partial(part, 1, s), read)) for s in labelled]
+        checked = [scene for scene in held if (scene.arrays.labels != IGNORE_INDEX).any()]
+        _refuse_nothing_held(checked, settings.tiles.box_side)
         pixels = banks.make("pixels", labelled, partial(part, 0))
-        _refuse_nothing_left(pixels, settings.tiles.box_side)
     else:
         checked = [ValidationScene(s.name, ready(partial(read, s), read)) for s in validation]
         pixels = banks.make("pixels", labelled, read)
@@ -128,11 +129,11 @@ def _refuse_unlabelled(
         raise InputError(faults)
 
 
-def _refuse_nothing_left(pixels: SceneBank, margin: float) -> None:
-    if not pixels.layout.labelled_pixels:
+def _refuse_nothing_held(checked: Sequence[ValidationScene], margin: float) -> None:
+    if not checked:
         raise InputError(
-            f"setting validation.blocks: nothing is left to learn from; a quarter of each scene with a margin of "
-            f"{margin:g} px validates: lower tiles.box, or name validation scenes instead"
+            f"setting validation.blocks: no scene can spare a quarter of its labels; with a margin of {margin:g} px "
+            "around it none would be left to learn from: lower tiles.box, or name validation scenes instead"
         )
 
 

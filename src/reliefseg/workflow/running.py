@@ -11,8 +11,9 @@ from reliefseg.errors import InputError
 from reliefseg.evaluation.report import write_report
 from reliefseg.export import bundle_hash
 from reliefseg.learning.processes import is_first_process
-from reliefseg.raster import Dataset, Scene, check_dataset, load_dataset
+from reliefseg.raster import Dataset, check_dataset, load_dataset
 from reliefseg.raster.files import hash_file, read_json_if_whole, write_json
+from reliefseg.workflow.contents import scored_contents
 from reliefseg.workflow.evaluating import evaluate, refuse_unscored
 from reliefseg.workflow.saying import SILENT, Sayer
 from reliefseg.workflow.training import train
@@ -56,8 +57,8 @@ def run_all(
 
 def _figures(run: Path, data: Dataset, split: str, say: Sayer) -> dict[str, Any]:
     """The metrics of a split: those of an earlier call where model and scenes are the same, else measured now."""
-    note, scenes = run / "evaluation" / split / "scored.json", data.split(split)
-    asked = {"model": bundle_hash(run), "scenes": [[s.name, *_stamps(s)] for s in scenes]}
+    note = run / "evaluation" / split / "scored.json"
+    asked = {"model": bundle_hash(run), "contents": scored_contents(data, split, say)}
     file = note.with_name("metrics.json")
     found = read_json_if_whole(file)
     if found is not None and read_json_if_whole(note) == asked | {"metrics": hash_file(file)}:
@@ -66,12 +67,6 @@ def _figures(run: Path, data: Dataset, split: str, say: Sayer) -> dict[str, Any]
     metrics = evaluate(run, data, split, say=say)
     write_json(note, asked | {"metrics": hash_file(file)})
     return metrics
-
-
-def _stamps(scene: Scene) -> list[list[int]]:
-    """Sizes and times of change of a scene's image and labels."""
-    files = (file for file in (scene.image, scene.labels) if file is not None and file.exists())
-    return [[state.st_size, state.st_mtime_ns] for state in map(Path.stat, files)]
 
 
 def checked_dataset(dataset: Path, cache: Path | None = None, say: Sayer = SILENT) -> Dataset:
