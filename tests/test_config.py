@@ -37,7 +37,9 @@ def test_strings_need_no_quotes(text, value):
     ("assignment", "message"),
     [
         ("train.stepz=5", r"setting train.stepz: unknown; did you mean train.steps\?"),
-        ("steps=5", r"setting steps: unknown; did you mean .*steps\?"),
+        ("steps=5", r"setting steps: unknown; did you mean train\.steps\?"),
+        ("train.lr=1", r"setting train\.lr: unknown; did you mean train\.optimiser\.lr\?"),
+        ("pretrain.lr=1", r"setting pretrain\.lr: unknown; did you mean pretrain\.optimiser\.lr\?"),
         ("train.steps=many", r"setting train.steps: .*valid integer.*found 'many'"),
         ("train.loss.kind=hinge", r"setting train.loss.kind: .*'softmax' or 'sigmoid'"),
         ("tiles.box_factor=[2.0, 1.0]", r"setting tiles: .*smallest, largest"),

@@ -52,6 +52,7 @@ def test_a_higher_score_never_takes_fewer_scenes(curve, one, other):
 
 def test_worth_in_words():
     assert worth(CURVE, 2, 0.6) == "about 10 further scenes with pixel labels"
+    assert worth({1: 0.1, 1501: 0.7}, 1, 0.5) == "about 1,000 further scenes with pixel labels"
     assert worth(CURVE, 2, 0.4) == "nothing"
     assert worth(CURVE, 2, 0.2).startswith("nothing: even the fewest")
     assert (

@@ -119,6 +119,27 @@ def test_scoring_scenes_that_were_learnt_from_is_said(data, trained, tmp_path, c
     assert "Measure it on scenes it never saw" in (run / "report.html").read_text()
 
 
+@pytest.mark.parametrize(("split", "key"), [("pixel_labelled", "learnt_from"), ("validation", "picked_on")])
+def test_scenes_that_a_run_has_read_are_known_under_other_names(data, trained, tmp_path, capsys, split, key):
+    """Moved to split test of a data set called otherwise, which the page must not call unseen."""
+    run, other = tmp_path / "run", tmp_path / "other"
+    shutil.copytree(trained, run)
+    shutil.copytree(data, other, ignore=shutil.ignore_patterns(".reliefseg"))
+    (name, *_) = load_dataset(data).splits[split]
+    for file in other.glob(f"*/{name}.tif"):
+        file.rename(file.with_name("new.tif"))
+    text = (other / "dataset.toml").read_text(encoding="utf-8").replace('name = "generated"', 'name = "another"')
+    (other / "dataset.toml").write_text(f'{text[: text.index("[splits]")]}[splits]\ntest = ["new"]\n', encoding="utf-8")
+    assert command(["evaluate", str(run), str(other), "--json"]) == 0
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    assert {k: found[k] for k in ("learnt_from", "picked_on")} == {"learnt_from": [], "picked_on": [], key: ["new"]}
+    assert "warning: " in err
+    page = (run / "report.html").read_text()
+    assert "training never read" not in page
+    assert ("chosen on scenes of this split" in page) == (key == "picked_on")
+
+
 def test_predicted_maps_lie_on_the_scenes_own_grid(data, trained, tmp_path, capsys):
     scene = load_dataset(data).split("test")[0]
     heights = ["--heights", str(data / "heights" / "{scene}.tif"), "--ground", str(data / "ground" / "{scene}.tif")]

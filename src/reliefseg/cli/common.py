@@ -111,9 +111,11 @@ def learning_settings(
     preset: str | None, config: Path | None, assign: list[str] | None, devices: int | None, nodes: int | None,
     run: Path, resume: bool, teller: Teller,
 ) -> Settings:  # fmt: skip
-    """Settings of a run; a resumed one has its own, whatever else is asked for."""
+    """Settings of a run; a resumed one has its own, whatever else is asked for, which is said."""
     if resume:
-        teller.note(f"going on with the settings in {run / 'config.toml'}")
+        asked = any(option is not None for option in (preset, config, assign, devices, nodes))
+        unread = "; --preset, --config, --set, --devices and --nodes are not read again" if asked else ""
+        teller.note(f"going on with the settings in {run / 'config.toml'}{unread}")
         return Settings()
     counts = {"devices": devices, "nodes": nodes}
     assign = [*(assign or []), *(f"{name}={count}" for name, count in counts.items() if count is not None)]

@@ -128,9 +128,9 @@ def all_keys(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[st
 
 
 def _nearest(word: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     same_end = [k for k in known if k.rsplit(".", 1)[-1] == word.rsplit(".", 1)[-1]]
-    found = same_end[:1] or near
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    found = difflib.get_close_matches(word, same_end, n=1, cutoff=0) or near
     return f"; did you mean {found[0]}?" if found else ""
 
 

@@ -92,8 +92,11 @@ def _no_figures(run: RunFiles, split: SplitFiles | None) -> Advice | None:
             "remembers, nothing of new scenes. Name labelled scenes from another place as split test.",
             f"reliefseg evaluate {shlex.quote(str(run.path))} DATASET --split test",
         )
-    if split.name == "test":
+    if split.unseen:
         return None
+    if split.name == "test":
+        reason = "Checkpoint and temperature were chosen on scenes of this split: its figures flatter the map a little."
+        return Advice("Keep a test scene aside", reason + " Name a labelled scene from another place as split test.")
     reason = (
         f"The figures come from split {split.name}. If the best checkpoint was picked on these scenes, "
         "they flatter the map a little."

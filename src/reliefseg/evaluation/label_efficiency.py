@@ -13,7 +13,7 @@ class Equivalent(NamedTuple):
     bound: Literal["about", "fewer than", "more than"]
 
     def __str__(self) -> str:
-        return f"{self.bound} {self.scenes:.3g}"
+        return f"{self.bound} {_in_digits(self.scenes)}"
 
 
 def equivalent(curve: Mapping[int, float], score: float) -> Equivalent:
@@ -45,5 +45,11 @@ def worth(curve: Mapping[int, float], labelled: int, score: float) -> str:
     if found.bound == "more than":
         if more <= 0:
             return "not known: no larger number of scenes with pixel labels was tried"
-        return f"more than {more:.3g} further scenes with pixel labels: no number that was tried reaches that score"
-    return f"about {more:.2g} further scenes with pixel labels" if more > 0 else "nothing"
+        number = _in_digits(more)
+        return f"more than {number} further scenes with pixel labels: no number that was tried reaches that score"
+    return f"about {_in_digits(more)} further scenes with pixel labels" if more > 0 else "nothing"
+
+
+def _in_digits(scenes: float) -> str:
+    """Whole scenes from ten on, below them tenths."""
+    return f"{scenes:,.0f}" if scenes >= 10 else f"{scenes:.2g}"

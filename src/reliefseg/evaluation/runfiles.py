@@ -41,6 +41,11 @@ class SplitFiles:
         values = (block or {}).get(key) or {}
         return {name: values.get(name) for name in self.classes}
 
+    @property
+    def unseen(self) -> bool:
+        """Whether neither training nor tuning has read any of its scenes, as far as the run knows."""
+        return self.name == "test" and not self.metrics.get("learnt_from") and not self.metrics.get("picked_on")
+
     def mean_iou_of(self, scene: str) -> float | None:
         """A scene's mean IoU; None where it is undefined or not there."""
         return self.per_scene.get(scene, {}).get("mean_iou")

@@ -170,7 +170,7 @@ def _where(split: SplitFiles) -> str:
     """On which scenes a figure was measured, in words."""
     count = scene_count(split)
     scenes = "1 scene" if count == 1 else f"{count} scenes"
-    return f"on {scenes} that training never read" if split.name == "test" else f"on {scenes} of split {split.name}"
+    return f"on {scenes} that training never read" if split.unseen else f"on {scenes} of split {split.name}"
 
 
 def _mean_iou_sentence(split: SplitFiles, where: str) -> str:

@@ -23,7 +23,7 @@ from reliefseg.raster.files import read_json, read_json_if_whole, write_json
 from reliefseg.tiles import SceneArrays
 from reliefseg.workflow.making_depth import depth_rasters
 from reliefseg.workflow.models import Model, load_model
-from reliefseg.workflow.record import DATA, classes_not_shown
+from reliefseg.workflow.record import DATA, classes_not_shown, known_to
 from reliefseg.workflow.saying import SILENT, Sayer
 
 
@@ -45,7 +45,8 @@ def evaluate(run: Path, dataset: Dataset, split: str = "test", *, say: Sayer = S
     """Scores a run's model on whole scenes of a split; writes `evaluation/<split>/` and returns its metrics.
 
     This and `measure` alone score a test split; how often they began to do so for this run is in the metrics as
-    `readings`. Scenes that the run learnt from are in them as `learnt_from`, and it is said.
+    `readings`. Scenes that the run learnt from are in them as `learnt_from`, scenes of another split that it validated
+    on as `picked_on`, and it is said.
     InputError: no such split, scenes without labels, bands or classes that are not the model's.
     """
     return _evaluated(run, dataset, split, _draw, say)
@@ -66,8 +67,10 @@ def _evaluated(run: Path, dataset: Dataset, split: str, show: Show, say: Sayer) 
         depth = depth_rasters(scenes, model.predictor.spec.depth, dataset.cache, say)
         folder = run / "evaluation" / split
         readings = _one_more_reading(folder)
-        learnt = _learnt_from(run, dataset, scenes)
-        for note in [*_on_learnt(learnt, scenes), *(note for scene in scenes for note in model.doubts(scene))]:
+        learnt, validated = known_to(run, scenes)
+        picked_on = [] if split == "validation" else validated
+        doubts = [note for scene in scenes for note in model.doubts(scene)]
+        for note in [*_warnings(learnt, picked_on, len(scenes)), *doubts]:
             say.note(note)
         began = time.monotonic()
         tally, reliability = SplitEvaluation(dataset.classes), ReliabilityCounts.none()
@@ -79,7 +82,7 @@ def _evaluated(run: Path, dataset: Dataset, split: str, show: Show, say: Sayer) 
         seconds = time.monotonic() - began
         calibration = calibration_figures(reliability, model.spec.temperature)
         metrics = {**tally.to_metrics(), "calibration": calibration, **effort}
-        metrics |= {"split": split, "readings": readings, "learnt_from": learnt}
+        metrics |= {"split": split, "readings": readings, "learnt_from": learnt, "picked_on": picked_on}
         write_json(folder / "metrics.json", metrics)
         if unlearnt := [n for n in classes_not_shown(run) if n not in metrics["classes_without_truth"]]:
             say.note(f"No pixel-labelled scene shows {', '.join(unlearnt)}; what it scores is in the means.")
@@ -89,23 +92,24 @@ def _evaluated(run: Path, dataset: Dataset, split: str, show: Show, say: Sayer) 
     return metrics
 
 
-def _learnt_from(run: Path, dataset: Dataset, scenes: Sequence[Scene]) -> list[str]:
-    """Those of the scenes, by name, that the run learnt from by pixel or tile labels."""
-    data = read_json(run / DATA)
-    if data["name"] != dataset.name:
-        return []
-    names = {one["name"] for split in ("pixel_labelled", "tile_labelled") for one in data["splits"].get(split, [])}
-    return [scene.name for scene in scenes if scene.name in names]
+def _warnings(learnt: Sequence[str], picked_on: Sequence[str], count: int) -> list[str]:
+    """That figures say less than they seem to, of scenes that training or picking has read."""
+    notes = []
+    if learnt:
+        notes.append(
+            f"warning: the networks learnt from {len(learnt)} of these {count} scenes ({_some(learnt)}): the figures "
+            "say how well they remember, nothing of new scenes"
+        )
+    if picked_on:
+        notes.append(
+            f"warning: checkpoint and temperature were chosen on {len(picked_on)} of these {count} scenes "
+            f"({_some(picked_on)}): the figures flatter the model a little"
+        )
+    return notes
 
 
-def _on_learnt(learnt: Sequence[str], scenes: Sequence[Scene]) -> list[str]:
-    if not learnt:
-        return []
-    some = ", ".join(learnt[:5]) + (", …" if len(learnt) > 5 else "")
-    return [
-        f"warning: the networks learnt from {len(learnt)} of these {len(scenes)} scenes ({some}): the figures say how "
-        "well they remember, nothing of new scenes"
-    ]
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
 
 
 def _as_trained(run: Path) -> Model:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,13 +15,16 @@ import torch
 from reliefseg.config import Settings
 from reliefseg.errors import InputError
 from reliefseg.hardware import describe, pick_precision
-from reliefseg.raster import Dataset, color_text
+from reliefseg.raster import Dataset, Scene, color_text
 from reliefseg.raster.files import read_json
+from reliefseg.raster.fingerprints import fingerprint
 from reliefseg.tiles.tiers import PLACES
 from reliefseg.workflow.preparing import Preparation
 
 DATA = "data.json"
 """What a run learns from, in its folder; where it lies, the run is begun."""
+KNOWN_SPLITS = ("pixel_labelled", "tile_labelled", "validation")
+"""Splits whose scenes a run knows again by what their images hold."""
 
 
 def notes_on(dataset: Dataset, prepared: Preparation) -> list[str]:
@@ -87,6 +90,7 @@ def data_summary(dataset: Dataset, prepared: Preparation) -> dict[str, Any]:
         for name in dataset.splits
     }
     counts = prepared.pixels.layout.pixels_per_class
+    read = KNOWN_SPLITS[:2] if prepared.settings.validation.blocks else KNOWN_SPLITS
     return {
         "name": dataset.name,
         "bands": [*prepared.spec.bands, *(["depth"] if prepared.spec.uses_depth else [])],
@@ -97,6 +101,7 @@ def data_summary(dataset: Dataset, prepared: Preparation) -> dict[str, Any]:
         "splits": splits,
         "tile_labels": prepared.tile_labels,
         "digests": dict(prepared.digests),
+        "images": {s.name: fingerprint([s.image]) for split in read for s in dataset.split(split)},
         "labelled_megapixels": int(counts.sum()) / 1e6,
         "mean": list(prepared.spec.mean),
         "std": list(prepared.spec.std),
@@ -106,18 +111,38 @@ def data_summary(dataset: Dataset, prepared: Preparation) -> dict[str, Any]:
 def refuse_changed(then: Mapping[str, Any], now: Mapping[str, Any], run: Path) -> None:
     """InputError where a run was begun on other data than it would go on with; the test split may change."""
     before, after = _learnt_from(then), _learnt_from(now)
+    images = before.pop("images", {}), after.pop("images")
     digests = before.pop("digests", {}), after.pop("digests")
     other = [
         f"{key}: {_short(before[key])} then, {_short(after[key])} now"
         for key in after
         if key in before and before[key] != after[key]
     ]
+    other += [f"another image {name}" for name, digest in images[1].items() if images[0].get(name, digest) != digest]
     other += [f"other {kind}" for kind, digest in digests[1].items() if digests[0].get(kind, digest) != digest]
     if other:
         raise InputError(
             f"run folder {run}: was begun on other data ({'; '.join(other)}); put the data back as it was, or begin "
             "another run"
         )
+
+
+def known_to(folder: Path, scenes: Sequence[Scene]) -> tuple[list[str], list[str]]:
+    """Which of the scenes, by name, a run learnt from by pixel or tile labels, and which it validated on.
+
+    They are known by what their images hold, however they and their data set are called now.
+    """
+    data = read_json(folder / DATA)
+    images = data.get("images", {})
+    by_split = {split: {one["name"]: one for one in data["splits"].get(split, [])} for split in KNOWN_SPLITS}
+    sizes = {(one["height"], one["width"]) for known in by_split.values() for one in known.values()}
+    alike = {s.name: fingerprint([s.image]) for s in scenes if (s.grid.height, s.grid.width) in sizes}
+
+    def among(splits: Sequence[str]) -> list[str]:
+        held = {images.get(name) for split in splits for name in by_split[split]} - {None}
+        return [name for name, image in alike.items() if image in held]
+
+    return among(KNOWN_SPLITS[:2]), among(KNOWN_SPLITS[2:])
 
 
 def classes_not_shown(folder: Path) -> list[str]:
