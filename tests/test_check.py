@@ -468,6 +468,32 @@ def test_nothing_but_nan_is_empty(town: Path) -> None:
     assert empty.startswith("scene b: is empty, no pixel is valid")
 
 
+@pytest.mark.parametrize("value", [-9999, -32768, -99999, np.finfo(np.float32).min.item(), 1e38])
+def test_nodata_that_the_images_do_not_declare(town: Path, value: float) -> None:
+    for number, name in enumerate("abc"):
+        image = noise().astype(np.float32)
+        image[:, :4, :4] = value if name == "b" else 0
+        save(town / "images" / f"{name}.tif", image, **place(number))
+    stored = f"{np.float32(value).item():.17g}"
+    only_warning(check_dataset(town), rf"scene b: .*b\.tif holds {re.escape(stored)} as if it were measured")
+    image = noise().astype(np.float32)
+    image[:, :4, :4] = value
+    save(town / "images" / "b.tif", image, nodata=float(stored), **place(1))
+    assert check_dataset(town).warnings == ()
+
+
+@pytest.mark.parametrize(("role", "dtype"), [("heights", np.float32), ("ground", np.int16)])
+def test_nodata_that_heights_do_not_declare(town: Path, role: str, dtype: type) -> None:
+    files = 'heights = "heights/{scene}.tif"\nground = "ground/{scene}.tif"\n[splits]'
+    (town / "dataset.toml").write_text(TEXT.replace("[splits]", files))
+    for other in ("heights", "ground"):
+        heights = noise(1).astype(dtype)
+        heights[:, 5] = -9999 if other == role else 1
+        for name in "abc":
+            save(town / other / f"{name}.tif", heights if name == "b" else noise(1))
+    only_warning(check_dataset(town), rf"scene b: .*{role}/b\.tif holds -9999 .* \(gdal_edit\.py -a_nodata -9999 /")
+
+
 def test_heights_that_were_never_measured(town: Path) -> None:
     (town / "dataset.toml").write_text(TEXT.replace("[splits]", 'heights = "h/{scene}.tif"\n[splits]'))
     save(town / "h" / "b.tif", np.full((1, 40, 50), -9999, np.float32), nodata=-9999)

@@ -417,6 +417,24 @@ def test_polygons_for_each_scene_with_numbers(tmp_path: Path) -> None:
     assert [(c.name, c.id, c.count) for c in proposal.classes] == [("class_1", 3, 4), ("class_2", 5, 2)]
 
 
+def test_codes_with_leading_zeros_are_names(tmp_path: Path) -> None:
+    save(tmp_path / "a.tif", photo(), **place(0))
+    save_polygons(tmp_path / "a.gpkg", {"class": ["010", "021", "010"]}, [0, 0, 0])
+    proposal, dataset = clean(tmp_path)
+    assert [(c.name, c.id, c.count) for c in proposal.classes] == [("010", 1, 2), ("021", 2, 1)]
+    assert (dataset.scenes["a"].read_labels() < 2).any()
+
+
+def test_polygons_drawn_over_a_large_image_without_georeferencing(tmp_path: Path) -> None:
+    save(tmp_path / "a.png", photo(height=20, width=1500))
+    square = shapely.geometry.mapping(shapely.box(1200, -18, 1300, -2))  # rows count downwards from 0, as QGIS has them
+    features = [{"type": "Feature", "properties": {"class": "house"}, "geometry": square}]
+    (tmp_path / "drawn.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    proposal, dataset = clean(tmp_path)
+    assert proposal.splits == {"pixel_labelled": ["a"]}
+    assert (dataset.scenes["a"].read_labels() == 0).sum() == 1600
+
+
 def test_polygons_without_a_column_of_classes(tmp_path: Path) -> None:
     save(tmp_path / "a.tif", photo(), **place(0))
     pyogrio.raw.write(
@@ -452,6 +470,16 @@ def test_a_table_of_tile_labels(tmp_path: Path) -> None:
     assert dataset.classes.names == ("house", "tree")
     assert proposal.splits == {"tile_labelled": ["a", "c"], "unlabelled": ["b"]}
     assert len(dataset.tile_labels()) == 2
+
+
+def test_a_table_of_tile_labels_as_excel_writes_it(tmp_path: Path) -> None:
+    save(tmp_path / "images" / "a.png", photo())
+    rows = "scene;row;col;height;width;house;tree\r\na ;0;0;8;8;1;0\r\n;;;;;;\r\n"
+    (tmp_path / "tiles.csv").write_bytes(b"\xef\xbb\xbf" + rows.encode())
+    proposal, dataset = clean(tmp_path)
+    assert proposal.tile_labels == "tiles.csv"
+    assert proposal.splits == {"tile_labelled": ["a"]}
+    assert dataset.classes.names == ("house", "tree")
 
 
 def test_a_table_of_tile_labels_beside_labels(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from rasterio.warp import transform as transform_points
 
 from reliefseg.raster import Grid, Window, coincide
 from reliefseg.raster.classes import palette_color, parse_color
+from reliefseg.raster.ground_area import measure_ground
 
 sizes = st.integers(1, 30)
 windows = st.builds(Window, st.integers(-40, 40), st.integers(-40, 40), sizes, sizes)
@@ -89,6 +90,19 @@ def test_sides_are_known_at_the_pole_and_unknown_without_a_place() -> None:
     assert at_the_pole.stretch == pytest.approx(1, rel=1e-3)
     assert Grid(4, 6, Affine.scale(1, -3)).stretch is None
     assert Grid(4, 6, Affine.translation(0, 500) @ Affine.scale(1, -3), CRS.from_epsg(4326)).stretch is None
+
+
+MARS = CRS.from_wkt(
+    'PROJCS["Mars",GEOGCS["Mars 2000",DATUM["D_Mars_2000",SPHEROID["Mars_2000_IAU_IAG",3396190,169.894]],'
+    'PRIMEM["Reference_Meridian",0],UNIT["degree",0.0174532925199433]],PROJECTION["Equirectangular"],UNIT["metre",1]]'
+)
+
+
+def test_on_another_planet_the_plane_of_the_map_counts() -> None:
+    grid = Grid(40, 60, Affine(0.25, 0, 1000, 0, -0.5, 2000), MARS)
+    assert grid.pixel_sides == pytest.approx((0.25, 0.5))
+    assert grid.gsd == pytest.approx(np.sqrt(0.125))
+    assert measure_ground(grid).measure == "plane"
 
 
 def test_gsd_is_on_the_ground_also_in_web_mercator() -> None:

@@ -419,6 +419,59 @@ def test_a_damaged_polygon_file_is_told(tmp_path: Path) -> None:
         scene_with(tmp_path / "l.gpkg", SHAPE, COLORS, class_column="kind")
 
 
+def save_rings(path: Path, *rings: list[tuple[float, float]]) -> Path:
+    """Rings as scripts write them, closed or not, in the usual place's columns and rows."""
+    rings_there = [[PLACE["transform"] @ corner for corner in ring] for ring in rings]
+    features = [
+        {"type": "Feature", "properties": {"kind": "tree"}, "geometry": {"type": "Polygon", "coordinates": [ring]}}
+        for ring in rings_there
+    ]
+    crs = {"type": "name", "properties": {"name": "EPSG:25832"}}
+    path.write_text(json.dumps({"type": "FeatureCollection", "crs": crs, "features": features}))
+    return path
+
+
+@pytest.mark.filterwarnings("ignore:Non closed ring detected")
+def test_rings_that_are_not_closed_are_closed_also_over_the_edge(tmp_path: Path) -> None:
+    inside, over = [(3, 2), (9, 2), (9, 10), (3, 10)], [(20, 5), (90, 5), (90, 12), (20, 12)]
+    path = save_rings(tmp_path / "l.geojson", inside, over)
+    expected = np.full(SHAPE, 255, np.uint8)
+    expected[2:10, 3:9] = expected[5:12, 20:] = 1
+    scene = scene_with(path, SHAPE, COLORS, class_column="kind")
+    np.testing.assert_array_equal(scene.read_labels(), expected)
+    part = Window(4, 5, 3, 20)
+    np.testing.assert_array_equal(scene.read_labels(part), expected[part.slices])
+
+
+@pytest.mark.filterwarnings("ignore:Non closed ring detected")
+@pytest.mark.parametrize("ring", [[(3, 2)], [(3, 2), (3, 2)], [(3, 2), (9, float("nan")), (9, 10), (3, 2)]])
+def test_rings_that_cannot_be_closed_are_told(tmp_path: Path, ring: list[tuple[float, float]]) -> None:
+    path = save_rings(tmp_path / "l.geojson", [(3, 2), (9, 2), (9, 10), (3, 2)], ring)
+    scene = scene_with(path, SHAPE, COLORS, class_column="kind")
+    with pytest.raises(InputError, match=r"l\.geojson: shapes that have rings of fewer .*: 1 \(feature 1\)"):
+        scene.read_labels()
+
+
+@pytest.mark.parametrize("suffix", [".shp", ".dbf"])
+def test_a_shapefile_that_is_half_copied_is_told(tmp_path: Path, suffix: str) -> None:
+    path = save_polygons(tmp_path / "l.shp", SHAPES * 20, ["house", "tree"] * 20)
+    part = path.with_suffix(suffix)
+    part.write_bytes(part.read_bytes()[: part.stat().st_size // 2])
+    scene = scene_with(path, SHAPE, COLORS, class_column="kind")
+    with pytest.raises(InputError, match=r"l\.shp: cannot be read .*; is it damaged"):
+        scene.read_labels()
+
+
+def test_a_geopackage_with_a_damaged_shape_is_told(tmp_path: Path) -> None:
+    path = save_polygons(tmp_path / "l.gpkg", SHAPES, ["house", "tree"])
+    content = path.read_bytes()
+    at = content.rfind(b"GP\0") + 8
+    path.write_bytes(content[:at] + b"\xff" * 52 + content[at + 52 :])
+    scene = scene_with(path, SHAPE, COLORS, class_column="kind")
+    with pytest.raises(InputError, match=r"l\.gpkg: cannot be read \(Unable to read geometry\)"):
+        scene.read_labels()
+
+
 def test_an_empty_geojson_is_all_background(tmp_path: Path) -> None:
     path = tmp_path / "l.geojson"
     path.write_text('{"type": "FeatureCollection", "features": []}')

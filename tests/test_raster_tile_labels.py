@@ -139,6 +139,22 @@ def test_a_csv_is_read_in_any_order_of_columns(tmp_path: Path) -> None:
     assert windows[0].height == windows[0].width == 5
 
 
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_a_csv_may_have_other_marks_blank_lines_and_spaces(tmp_path: Path, mark: str) -> None:
+    csv = "\n" + COLUMNS + ",,,,,,\n a ,0,1,5,6, 1,0\n  \nb,15,24,5,6,0,1 \n\n"
+    data = load_dataset(make(tmp_path, 'file = "t.csv"\n', csv.replace(",", mark)))
+    assert data.tile_labels() == [
+        TileLabel("a", Window(0, 1, 5, 6), (True, False)),
+        TileLabel("b", Window(15, 24, 5, 6), (False, True)),
+    ]
+
+
+def test_an_empty_csv_lacks_every_column(tmp_path: Path) -> None:
+    make(tmp_path, 'file = "t.csv"\n', "")
+    with pytest.raises(InputError, match="the column 'scene' is missing"):
+        load_dataset(tmp_path)
+
+
 def test_all_faults_of_a_csv_come_at_once(tmp_path: Path) -> None:
     windows = "a,0,0,5,5,1,0\na,16,0,5,5,1,0\na,-1,0,5,5,1,0\nx,0,0,5,5,1,0\n"
     rows = windows + "a,0,0,five,5,1,0\nb,0,0,5,5,yes,0\na,0,0,0,5,1,0\n\na,0,0,5,5,1,0,1\n"
@@ -182,7 +198,7 @@ def test_a_column_that_stands_twice_and_a_row_without_a_scene(tmp_path: Path) ->
     with pytest.raises(InputError, match="the column 'house' stands there twice"):
         load_dataset(tmp_path)
     (tmp_path / "t.csv").write_text("row,col,height,width,house,tree,scene\n0,0,5,5,1,0,a\n0,0,5\n")
-    with pytest.raises(InputError, match="line 3: is cut short"):
+    with pytest.raises(InputError, match="line 3: has 3 cells; expected 7, one a column"):
         load_dataset(tmp_path)
 
 
@@ -191,7 +207,7 @@ def test_a_csv_that_is_not_there_or_cut(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"t\.csv: cannot be read"):
         load_dataset(tmp_path)
     (tmp_path / "t.csv").write_text(COLUMNS + "a,0,0,5,5,1,0\nb,0,0,5\n")
-    with pytest.raises(InputError, match="line 3: width is None; expected a whole number"):
+    with pytest.raises(InputError, match="line 3: has 4 cells; expected 7, one a column"):
         load_dataset(tmp_path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from reliefseg.raster.check_report import CheckReport
 from reliefseg.raster.dataset import Dataset
@@ -130,7 +131,14 @@ def _pixel_warnings(scene: Scene, found: Inspection) -> list[str]:
         lines += _constant_warnings(scene, found.low.tolist(), found.high.tolist())
     if not found.has_measured_heights:
         lines.append(f"scene {scene.name}: its heights are empty, no pixel was measured")
-    return lines
+    return lines + [_undeclared_warning(scene, path, value) for path, value in found.undeclared]
+
+
+def _undeclared_warning(scene: Scene, path: Path, value: float) -> str:
+    return (
+        f"scene {scene.name}: {path} holds {value:.17g} as if it were measured; that often means that nothing was, "
+        f"and spoils statistics of bands and heights: declare it nodata (gdal_edit.py -a_nodata {value:.17g} {path})"
+    )
 
 
 def _constant_warnings(scene: Scene, low: list[float], high: list[float]) -> list[str]:

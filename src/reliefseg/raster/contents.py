@@ -19,8 +19,8 @@ from reliefseg.raster.grid import Grid, Window
 from reliefseg.raster.heights import HeightsAre, read_metres
 from reliefseg.raster.labels import list_label_values
 from reliefseg.raster.opening import has_palette, opened, read_header
-from reliefseg.raster.polygons import reading_polygons
-from reliefseg.raster.tile_labels import WINDOW_COLUMNS
+from reliefseg.raster.polygons import column_text, reading_polygons
+from reliefseg.raster.tile_labels import WINDOW_COLUMNS, csv_rows
 
 FEW = 40
 """Labels have fewer different values than this, photographs more."""
@@ -104,12 +104,12 @@ def read_polygon_table(path: Path) -> PolygonTable | None:
 def read_tile_table(path: Path) -> TileTable | None:
     """The table of tile labels in a CSV file; None where it is none: other columns, or not readable."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            columns = list(reader.fieldnames or ())
-            if not set(WINDOW_COLUMNS) < set(columns):
-                return None
-            scenes = sorted({row["scene"] for row in reader if row["scene"]})
+        rows = csv_rows(path)
+        _, columns = next(rows, (0, []))
+        if not set(WINDOW_COLUMNS) < set(columns):
+            return None
+        place = columns.index("scene")
+        scenes = sorted({cells[place] for _, cells in rows if cells[place:] and cells[place]})
     except (OSError, UnicodeDecodeError, csv.Error):
         return None
     return TileTable(tuple(c for c in columns if c and c not in WINDOW_COLUMNS), tuple(scenes))
@@ -157,8 +157,9 @@ def _columns(path: Path, layer: str, info: dict[str, Any]) -> list[PolygonTable]
 
 
 def _table(name: str, values: Shaped[np.ndarray, " polygons"]) -> PolygonTable:
-    counts = Counter(str(v).removesuffix(".0") for v in values.tolist() if v is not None and v == v and v != "")
-    return PolygonTable(name, counts, all(re.fullmatch(r"-?\d+", value) for value in counts))
+    """Codes with leading zeros are names, no numbers."""
+    counts = Counter(column_text(v) for v in values.tolist() if v is not None and v == v and v != "")
+    return PolygonTable(name, counts, all(re.fullmatch(r"0|-?[1-9][0-9]*", value) for value in counts))
 
 
 def _unlikeliness(table: PolygonTable) -> tuple[bool, bool, bool, int]:

@@ -8,6 +8,7 @@ from math import pi, sqrt
 import numpy as np
 from affine import Affine
 from jaxtyping import Float64
+from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 from rasterio.warp import transform as transform_points
@@ -58,11 +59,8 @@ def ground_of_pixels(
     """Square metres a pixel around points of a projected grid, by differences over 8 pixels; nan where PROJ knows no
     way back."""
     rows, cols = np.broadcast_arrays(rows, cols)
-    try:
-        right, left = _lon_lat(transform, crs, rows, cols + 4), _lon_lat(transform, crs, rows, cols - 4)
-        down, up = _lon_lat(transform, crs, rows + 4, cols), _lon_lat(transform, crs, rows - 4, cols)
-    except CRSError:
-        return np.full(rows.shape, np.nan)
+    right, left = _lon_lat(transform, crs, rows, cols + 4), _lon_lat(transform, crs, rows, cols - 4)
+    down, up = _lon_lat(transform, crs, rows + 4, cols), _lon_lat(transform, crs, rows - 4, cols)
     (x_lon, x_lat), (y_lon, y_lat) = _difference(right, left), _difference(down, up)
     latitude = np.radians((right[1] + left[1]) / 2)
     return np.radians(1) ** 2 * np.abs(x_lon * y_lat - y_lon * x_lat) / 64 * square_metres(latitude)
@@ -79,10 +77,7 @@ def sides_of_pixels(transform: Affine, crs: CRS, row: float, col: float) -> tupl
         if (np.abs(lat) > 90).any():
             return None
     else:
-        try:
-            lon, lat = _lon_lat(transform, crs, rows, cols)
-        except CRSError:
-            lon = lat = np.full(rows.shape, np.nan)
+        lon, lat = _lon_lat(transform, crs, rows, cols)
     left, right, up, down = _positions(lon[0], lat[0])
     if np.isfinite([left, right, up, down]).all():
         return float(np.linalg.norm(right - left)) / 8, float(np.linalg.norm(down - up)) / 8
@@ -104,8 +99,12 @@ def _positions(lon: Float64[np.ndarray, " n"], lat: Float64[np.ndarray, " n"]) -
 def _lon_lat(
     transform: Affine, crs: CRS, rows: Float64[np.ndarray, "h w"], cols: Float64[np.ndarray, "h w"]
 ) -> Float64[np.ndarray, "2 h w"]:
+    """Degrees; nan where PROJ knows no way to WGS 84, as from a site's own CRS or another planet's."""
     xs, ys = places(transform, rows, cols)
-    found = transform_points(crs, CRS.from_epsg(4326), xs.ravel(), ys.ravel())
+    try:
+        found = transform_points(crs, CRS.from_epsg(4326), xs.ravel(), ys.ravel())
+    except (CRSError, CPLE_BaseError):
+        return np.full((2, *rows.shape), np.nan)
     return np.array(found, np.float64).reshape(2, *rows.shape)
 
 

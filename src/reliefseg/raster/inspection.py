@@ -13,7 +13,6 @@ from jaxtyping import Bool, Int64, Shaped
 from reliefseg.errors import InputError
 from reliefseg.raster.classes import IGNORE_INDEX
 from reliefseg.raster.grid import Grid, Window, coincide
-from reliefseg.raster.heights import read_metres
 from reliefseg.raster.labels import Reading, label_fault, read_label_raster
 from reliefseg.raster.opening import measured, opened, read_header
 from reliefseg.raster.polygons import burn_polygons, is_polygons, polygon_fault, unknown_values
@@ -23,6 +22,9 @@ STRIP_PIXELS = 2**22
 """A strip has about so many pixels at most (labels take some 30 bytes a pixel while they are looked up)."""
 STRIP_BYTES = 2**26
 """A strip of an image has about so many bytes at most."""
+NODATA_VALUES = (-9999, -32768, -99999)
+"""What files hold where nothing was measured; so does every value of a magnitude above `NODATA_BEYOND`."""
+NODATA_BEYOND = 1e30
 SMOOTHED = 40
 """More colours of no class than this are no forgotten classes but blends or noise of compression."""
 
@@ -33,7 +35,8 @@ class Inspection:
 
     `low` and `high` are each band's least and greatest value among the `valid_px` valid pixels, None while
     there are none. `class_px` counts the labels of each class, None without labels that can be read.
-    `labelled_windows` says of each window asked about whether it holds a labelled pixel.
+    `labelled_windows` says of each window asked about whether it holds a labelled pixel. `undeclared` are values of
+    images and heights that count as measured, though they usually mean nodata.
     """
 
     faults: list[str]
@@ -44,6 +47,7 @@ class Inspection:
     unknown: Counter[str] = field(default_factory=Counter)
     labelled_windows: Bool[np.ndarray, " windows"] | None = None
     has_measured_heights: bool = True
+    undeclared: list[tuple[Path, float]] = field(default_factory=list)
     is_image_whole: bool = True
 
 
@@ -88,6 +92,8 @@ def _inspect_image_and_labels(scene: Scene, windows: list[Window], found: Inspec
     for strip, valid in _read_image(scene, found):
         if usable:
             usable = _count_labels(scene, strip, valid, windows, found)
+    if found.low is not None and found.high is not None:
+        found.undeclared += _undeclared(scene.image, [*found.low.tolist(), *found.high.tolist()])
     if found.unknown:
         found.faults.append(_unknown_message(scene, found.unknown))
 
@@ -164,15 +170,34 @@ def _unknown_message(scene: Scene, unknown: Counter[str]) -> str:
 
 
 def _inspect_heights(scene: Scene, found: Inspection) -> None:
-    """Reads heights and ground to their end; notes whether heights were measured anywhere."""
+    """Reads heights and ground to their end; notes whether heights were measured anywhere and undeclared nodata."""
     for role, path in (("heights", scene.heights), ("ground", scene.ground)):
         if path is None or not path.is_file():
             continue
-        offences = damage(path)
-        found.faults += [f"scene {scene.name}: {role} {offence}" for offence in offences]
-        if not offences and _on_grid(path, scene.grid):
-            windows = strips(scene.grid, 16)
-            found.has_measured_heights &= any(np.isfinite(read_metres(path, w)).any() for w in windows)
+        try:
+            extremes = _extremes(path)
+        except InputError as error:
+            found.faults += [f"scene {scene.name}: {role} {offence}" for offence in error.offences]
+            continue
+        if _on_grid(path, scene.grid):
+            found.has_measured_heights &= bool(extremes)
+            found.undeclared += _undeclared(path, extremes)
+
+
+def _extremes(path: Path) -> list[float]:
+    """The least and the greatest measured value of a file's first band, as stored; empty where there is none."""
+    extremes: list[float] = []
+    with opened(path) as dataset:
+        for window in strips(Grid(dataset.height, dataset.width), 16):
+            data = dataset.read([1], window=window.to_rasterio())
+            values = data[0][measured(dataset, window, (1,), data)]
+            extremes += [values.min().item(), values.max().item()] if values.size else []
+    return [min(extremes), max(extremes)] if extremes else []
+
+
+def _undeclared(path: Path, values: list[float]) -> list[tuple[Path, float]]:
+    """Those of a file's extreme values that usually mean nodata, each once."""
+    return [(path, v) for v in dict.fromkeys(values) if v in NODATA_VALUES or abs(v) > NODATA_BEYOND]
 
 
 def _labels_usable(scene: Scene) -> bool:

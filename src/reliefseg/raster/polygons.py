@@ -13,6 +13,7 @@ import numpy as np
 import pyogrio
 import pyogrio.errors
 import shapely
+import shapely.errors
 from jaxtyping import UInt8
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
@@ -103,20 +104,48 @@ def _read(path: Path, grid: Grid, window: Window, column: str) -> tuple[list[Any
     if _is_bare(info):
         return [], []
     bounds = None if grid.crs is None else _bounds_in(grid.at(window), _crs(info["crs"]))
-    with reading_polygons(path):
-        _, ids, wkb, fields = pyogrio.raw.read(
-            path, layer=info["layer_name"], columns=[column], bbox=bounds, return_fids=True
-        )
-    order = np.argsort(ids, kind="stable")  # a spatial index gives them in an order of its own
-    shapes, values = shapely.force_2d(shapely.from_wkb(wkb))[order], fields[0][order]
-    _refuse_others(path, shapes)
-    shapes = shapely.make_valid(shapes)
+    shapes, values = _read_near(path, info["layer_name"], column, bounds)
     if grid.crs is not None:
         shapes = _to_crs(shapes, _crs(info["crs"]), grid)
-    elif grid.transform.is_identity and len(shapes) and shapely.total_bounds(shapes)[[1, 3]].sum() < 0:
+    elif _is_in_pixels(grid) and len(shapes) and shapely.total_bounds(shapes)[[1, 3]].sum() < 0:
         shapes = shapely.transform(shapes, lambda xy: xy * [1, -1])
     shapes, kept = _polygons_of(shapes)
-    return list(shapes), [_text(values[i]) for i in kept]
+    return list(shapes), [column_text(values[i]) for i in kept]
+
+
+def _read_near(path: Path, layer: str, column: str, bounds: Box | None) -> tuple[Any, Any]:
+    """Mended shapes that reach into a box (all for None), in the file's coordinates and order, and their column."""
+    asked = None if path.suffix.lower() in (".geojson", ".json") else bounds  # GDAL fails at their unclosed rings
+    with reading_polygons(path):
+        _, ids, wkb, fields = pyogrio.raw.read(path, layer=layer, columns=[column], bbox=asked, return_fids=True)
+        order = np.argsort(ids, kind="stable")  # a spatial index gives them in an order of its own
+        shapes = _decoded(path, wkb[order], ids[order])
+        mended = shapely.make_valid(shapes)
+    near = np.full(len(shapes), True) if bounds is None else shapely.intersects(mended, shapely.box(*bounds))
+    _refuse_others(path, shapes[near])
+    return mended[near], fields[0][order][near]
+
+
+def _decoded(path: Path, wkb: Any, ids: Any) -> Any:
+    """Shapes in two dimensions, their rings closed; InputError where that leaves no shape, or points nowhere."""
+    with np.errstate(invalid="ignore"):
+        shapes = shapely.force_2d(shapely.from_wkb(wkb, on_invalid="fix"))
+    points, owner = shapely.get_coordinates(shapes, return_index=True)
+    hopeless = [given is not None and shape is None for given, shape in zip(wkb, shapes, strict=True)]
+    broken = sorted({*ids[hopeless].tolist(), *ids[owner[~np.isfinite(points).all(axis=1)]].tolist()})
+    if broken:
+        some = ", ".join(map(str, broken[:8])) + (", …" if len(broken) > 8 else "")
+        raise InputError(
+            f"{path}: shapes that have rings of fewer than three points, or coordinates that are no numbers: "
+            f"{len(broken):,} (feature {some}); expected polygons: draw them anew or delete them"
+        )
+    return shapes
+
+
+def _is_in_pixels(grid: Grid) -> bool:
+    """Whether x, y are columns and rows: no georeferencing, if on a coarser grid of the same scene."""
+    t = grid.transform
+    return grid.crs is None and (t.b, t.c, t.d, t.f) == (0, 0, 0, 0) and t.a > 0 and t.e > 0
 
 
 def _refuse_others(path: Path, shapes: Any) -> None:
@@ -137,8 +166,8 @@ def _polygons_of(shapes: Any) -> tuple[Any, Any]:
     return shapely.multipolygons(parts[mine], indices=place), kept
 
 
-def _text(value: Any) -> str:
-    """Ids that went through a table with gaps come back as 3.0."""
+def column_text(value: Any) -> str:
+    """A value of a column as text. Ids that went through a table with gaps come back as 3.0."""
     return str(int(value)) if isinstance(value, float | np.floating) and float(value).is_integer() else str(value)
 
 
@@ -149,10 +178,10 @@ def _is_bare(info: dict[str, Any]) -> bool:
 
 @contextmanager
 def reading_polygons(path: Path) -> Iterator[None]:
-    """Makes an InputError of what goes wrong inside: a damaged file, text in another encoding than it says."""
+    """Makes an InputError of what goes wrong inside: a damaged file or shape, text in another encoding than it says."""
     try:
         yield
-    except pyogrio.errors.DataSourceError as error:
+    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, shapely.errors.GEOSException) as error:
         raise InputError(f"{path}: cannot be read ({error}); is it damaged or of another format?") from error
     except UnicodeDecodeError as error:
         how = "save it as UTF-8 or as GeoPackage"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
@@ -85,6 +86,22 @@ def shown_classes(labels: UInt8[np.ndarray, "height width"], classes: int, min_s
     return tuple(bool(n > 0 and n >= min_share * total) for n in counts.tolist())
 
 
+def csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a CSV file, the header first, each with its line's number; blank lines left out, cells stripped.
+
+    Semicolons or tabs, as Excel writes them, separate cells where the header has no comma. OSError, UnicodeDecodeError
+    and csv.Error where the file cannot be read.
+    """
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        header = next((line for line in file if re.search(r"\w", line)), "")
+        file.seek(0)
+        delimiter = next((mark for mark in ",;\t" if mark in header), ",")
+        reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
+        for cells in reader:
+            if any(map(str.strip, cells)):
+                yield reader.line_num, [cell.strip() for cell in cells]
+
+
 def survey_csv(path: Path, scenes: Mapping[str, Scene], classes: ClassTable, known: Collection[str] = ()) -> CsvSurvey:
     """The tile labels of a CSV file: columns scene, row, col, height, width and one 0/1 column per class.
 
@@ -93,21 +110,18 @@ def survey_csv(path: Path, scenes: Mapping[str, Scene], classes: ClassTable, kno
     are passed over: their fault is told elsewhere.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            header, rows = list(reader.fieldnames or ()), [(reader.line_num, row) for row in reader]
+        (_, header), *rows = list(csv_rows(path)) or [(0, [])]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         return CsvSurvey([], [f"{path}: cannot be read ({error})"])
     if faults := _header_faults(path, header, classes):
         return CsvSurvey([], faults)
     labels: dict[int, TileLabel] = {}
     faults = []
-    for number, row in rows:
+    for number, cells in rows:
         try:
-            if row["scene"] is None:
-                raise ValueError("is cut short")
-            if None in row:
-                raise ValueError(f"has {len(header) + len(row[None])} cells; expected {len(header)}, one a column")
+            if len(cells) != len(header):
+                raise ValueError(f"has {len(cells)} cells; expected {len(header)}, one a column")
+            row = dict(zip(header, cells, strict=True))
             if row["scene"] in scenes or row["scene"] not in known:
                 labels[number] = _parse_row(row, scenes, classes)
         except ValueError as error:
@@ -156,7 +170,7 @@ def _text(window: Window) -> str:
 def _whole_number(row: dict[str, str], column: str) -> int:
     try:
         return int(row[column])
-    except (TypeError, ValueError):
+    except ValueError:
         raise ValueError(f"{column} is {row[column]!r}; expected a whole number") from None
 
 
