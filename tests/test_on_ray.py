@@ -2,6 +2,7 @@
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ from reliefseg.cli import run as command
 from reliefseg.depth import DepthSettings
 from reliefseg.errors import InputError
 from reliefseg.inference import on_ray
+from reliefseg.inference.source import FileSource
 from reliefseg.inference.store import FolderStore
-from reliefseg.workflow import predict
+from reliefseg.workflow import load_model, predict
 from test_predicting import contents, save_model, write_scene
 
 
@@ -98,3 +100,14 @@ def test_without_ray_it_is_said_what_to_install(monkeypatch):
     monkeypatch.setattr(on_ray, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install 'reliefseg\[ray\]'"), on_ray.connected("auto"):
         pass
+
+
+def test_workers_find_the_image_from_any_folder_they_run_in(tmp_path, monkeypatch):
+    model = load_model(save_model(tmp_path / "model"))
+    write_scene(tmp_path / "city.tif", height=50, width=50)
+    monkeypatch.chdir(tmp_path)
+    scene = model.open(Path("city.tif"))
+    sent = on_ray.as_sent(FileSource(scene, scene.bands, Path("depth.tif")))
+    assert (sent.scene.image, sent.depth) == (tmp_path / "city.tif", None)
+    remote = replace(scene, files=replace(scene.files, image=Path("/vsizip/a.zip/city.tif")))
+    assert on_ray.as_sent(FileSource(remote, scene.bands, None)).scene == remote

@@ -21,7 +21,7 @@ from rich.console import Console
 
 from reliefseg.cli import run as command
 from reliefseg.cli.common import Teller
-from reliefseg.depth import DepthSettings
+from reliefseg.depth import DepthSettings, read_depth
 from reliefseg.errors import InputError
 from reliefseg.export import BundleClass, ModelSpec, save_bundle
 from reliefseg.inference import work
@@ -340,13 +340,45 @@ def test_a_shard_reuses_only_pieces_of_its_own(model, scene, tmp_path, small_pie
     ]  # fmt: skip
 
 
-def test_a_disk_without_links_will_do(model, scene, tmp_path, monkeypatch):
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_a_disk_without_links_will_do(model, scene, tmp_path, monkeypatch, number):
     def no_links(*arguments):
-        raise OSError(errno.EPERM, "Operation not permitted")
+        raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr("os.link", no_links)
     (tally,) = predict(model, [scene], tmp_path)
     assert Path(tally["files"]["classes"]).exists()
+
+
+def test_a_stray_file_among_unfinished_work_is_passed_over(model, scene, tmp_path):
+    stray = tmp_path / f".reliefseg-{scene.stem}" / ".DS_Store"
+    stray.parent.mkdir()
+    stray.touch()
+    for _ in range(2):
+        (tally,) = predict(model, [scene], tmp_path)
+        assert Path(tally["files"]["classes"]).exists()
+    assert stray.exists()
+
+
+def test_a_file_in_use_is_one_message_and_the_same_command_finishes(model, tmp_path, monkeypatch, capsys):
+    scene, replace = write_scene(tmp_path / "city.tif", height=60, width=70), Path.replace
+    arguments = ["predict", str(model), str(scene), "-o", str(tmp_path), "--quiet"]
+
+    def in_use(self, target):
+        if Path(target) == tmp_path / "city" / "classes.tif":
+            raise PermissionError(errno.EACCES, "Permission denied", str(self), None, str(target))
+        return replace(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", in_use)
+        assert command(arguments) == 2
+    said = capsys.readouterr().err
+    assert "city: the results there are incomplete: " in said
+    assert "classes.tif cannot be written (Permission denied)" in said
+    assert "the same command finishes them" in said
+    assert find_scenes([str(tmp_path / "city.tif"), str(tmp_path / "city")]) == [scene]
+    assert command(arguments) == 0
+    assert "classes" in json.loads((tmp_path / "city" / "prediction.json").read_text())["files"]
 
 
 def test_areas_are_written_anew_once_there_is_validation(model, scene, tmp_path):
@@ -434,6 +466,23 @@ def test_without_georeferencing_it_works_too(model, tmp_path):
     (stated,) = predict(model, [plain], tmp_path / "stated", gsd=0.2, say=stated_notes)
     assert stated["windows"] > tally["windows"]
     assert not stated_notes.said("areas in m²")
+
+
+def test_depth_of_a_scene_of_unknown_gsd_is_made_at_the_models(tmp_path):
+    deep = {"depth": DepthSettings(source="builtin", turns=1), "mean": (100.0, 110.0, 0.2), "std": (50.0, 40.0, 0.1)}
+    model = load_model(save_model(tmp_path / "model", reference_gsd=0.3, **deep), cache=tmp_path / "cache")
+    image = write_scene(tmp_path / "plain.tif", height=60, width=70)
+    with quiet_georeferencing(), rasterio.open(image, "r+") as file:
+        file.crs = None
+    scene = model.open(image)
+    work = scene_work.prepared(model, scene, tmp_path, Wanted(), "torch", Notes())
+    assert work.scene.grid.gsd is None
+    with rasterio.open(work.source.depth) as raster:
+        assert raster.tags()["depth_gsd"] == "0.3 known"
+    depth = model.read(scene).depth
+    np.testing.assert_array_equal(depth, model.read(model.open(image, gsd=0.3)).depth)
+    np.testing.assert_array_equal(depth, read_depth(work.source.depth))
+    assert not scene_work.prepared(model, scene, tmp_path, Wanted(), "torch", Notes()).folder.unlike()
 
 
 def test_a_scene_that_ends_early_is_one_message_that_says_where(model, tmp_path, capsys):

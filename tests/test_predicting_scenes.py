@@ -73,6 +73,21 @@ def test_the_same_command_goes_on_where_results_lie_among_the_scenes(model, tmp_
     assert find_scenes([str(folder / "out" / "a" / "classes.tif")])  # named, so meant
 
 
+def test_folders_of_results_that_a_shell_names_among_the_scenes_are_passed_over(model, tmp_path):
+    scene = small(tmp_path / "scenes" / "a.tif")
+    folder = scene.parent
+    predict(model, [scene], folder)
+    predict(model, [scene], folder / "out")
+    (folder / "out" / ".reliefseg-b").mkdir()
+    assert find_scenes(sorted(map(str, folder.glob("[!.]*")))) == [scene]
+    for alone in ([str(folder / "a"), str(folder / "out")], [str(folder / "out")]):
+        with pytest.raises(InputError, match=r"out: no scene here"):
+            find_scenes(alone)
+    (folder / "out" / "more").mkdir()
+    with pytest.raises(InputError, match=r"out: no scene here"):
+        find_scenes([str(scene), str(folder / "out")])
+
+
 def test_names_that_are_not_utf8_are_told(tmp_path):
     small(tmp_path / "a.tif")
     (tmp_path / "a.tif").rename(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.tif"))
@@ -106,6 +121,24 @@ def test_pixels_far_from_the_models_are_refused(model, tmp_path, gsd):
     scene = small(tmp_path / "a.tif", gsd=gsd)
     with pytest.raises(InputError, match=r"scene a: pixels of .* Is the size in other units\?"):
         load_model(model).open(scene)
+
+
+def test_a_refused_size_of_pixels_is_mended_where_it_comes_from(model, tmp_path):
+    scene = small(tmp_path / "a.tif", gsd=0.9)
+    with pytest.raises(InputError, match="Correct the file's CRS or transform, or"):
+        load_model(model).open(scene, gsd=0.1)
+    with rasterio.open(scene, "r+") as dataset:
+        dataset.crs = None
+    with pytest.raises(InputError, match="Correct --gsd, or"):
+        load_model(model).open(scene, gsd=0.9)
+
+
+def test_a_stated_gsd_that_the_file_overrules_is_told(model, tmp_path):
+    scene, notes = small(tmp_path / "a.tif"), Notes()
+    predict(model, [scene], tmp_path / "out", gsd=0.1, say=notes)
+    assert not notes.said("is not used")
+    predict(model, [scene], tmp_path / "out", gsd=0.2, say=notes)
+    assert notes.said("scene a: --gsd 0.2 is not used: by its georeferencing the pixels are 0.1 m")
 
 
 @pytest.mark.parametrize("gsd", [float("inf"), float("nan"), 0.0, -1.0])

@@ -1,8 +1,11 @@
 """Files appear under their final name only when whole; rasters come back as they were written."""
 
+import errno
 import json
 import os
 import shutil
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +29,7 @@ from reliefseg.raster import (
     write_raster,
     write_text,
 )
-from reliefseg.raster.files import locked
+from reliefseg.raster.files import locked, shared
 from reliefseg.raster.fingerprints import fingerprint
 from reliefseg.raster.writers import new_raster
 
@@ -151,6 +154,19 @@ def test_a_lock_speaks_of_itself_alone(tmp_path: Path) -> None:
         raise BlockingIOError
     with locked(tmp_path / "l"):
         assert (tmp_path / "l").exists()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK])
+@pytest.mark.parametrize("lock", [locked, shared])
+def test_a_file_system_without_locks_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, lock: Callable[[Path], AbstractContextManager[None]]
+) -> None:
+    def no_locks(*arguments: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    with pytest.raises(InputError, match=r"knows no locks .* -o or --cache"), lock(tmp_path / "l"):
+        pass
 
 
 @pytest.mark.parametrize("overviews", [[], [2]])

@@ -25,8 +25,9 @@ from reliefseg.inference.computing import Compute, Computed
 from reliefseg.inference.kit import Kit
 from reliefseg.inference.plan import Piece
 from reliefseg.inference.sampling import read_window
-from reliefseg.inference.source import Pixels
+from reliefseg.inference.source import FileSource, Pixels
 from reliefseg.raster import Window
+from reliefseg.raster.opening import is_remote
 
 RETRIES = 10
 """How often a piece is given to another worker when the one that had it is lost."""
@@ -62,7 +63,7 @@ class RayJob:
         self.workers = AHEAD * max(1, int(ray.cluster_resources().get("GPU" if on_gpus else "CPU", 1)))
         self._task = ray.remote(max_retries=RETRIES, **needs)(_compute)
         self._plan, self._depth = kit.plan, kit.source.depth
-        self._kit = ray.put(kit._replace(source=replace(kit.source, depth=None)))
+        self._kit = ray.put(kit._replace(source=as_sent(kit.source)))
 
     @contextmanager
     def begun(self, helpers: Executor) -> Iterator[Compute]:
@@ -81,6 +82,13 @@ class RayJob:
             raise InputError(
                 f"piece {piece.number} came back from no Ray worker ({first_line(error)}); what is finished is kept"
             ) from error
+
+
+def as_sent(source: FileSource) -> FileSource:
+    """The source for workers: without depth, and with an image that is found from whatever folder they run in."""
+    scene = source.scene
+    image = scene.image if is_remote(scene.image) else scene.image.absolute()
+    return replace(source, scene=replace(scene, files=replace(scene.files, image=image)), depth=None)
 
 
 @contextmanager

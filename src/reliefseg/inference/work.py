@@ -23,6 +23,8 @@ from reliefseg.raster.opening import gdal_name, is_data, is_remote, opened
 FORMAT = 1
 """Counted up when equal recipes would no longer mean equal pieces."""
 PLAN = "plan.json"
+WORK = ".reliefseg-"
+"""What the names of work folders begin with."""
 USED = ".used"
 """Held by every process that computes pieces or writes results."""
 
@@ -56,7 +58,7 @@ class WorkFolder:
     @property
     def root(self) -> Path:
         """What goes away when the scene is done."""
-        return self.out / f".reliefseg-{self.scene}"
+        return self.out / f"{WORK}{self.scene}"
 
     @property
     def folder(self) -> Path:
@@ -90,7 +92,7 @@ class WorkFolder:
         except FileExistsError:
             pass
         except OSError as error:  # the disk knows no links
-            if error.errno not in (errno.EPERM, errno.EOPNOTSUPP):
+            if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
                 raise
             if not (self.folder / PLAN).exists():
                 aside.replace(self.folder / PLAN)
@@ -126,17 +128,21 @@ class WorkFolder:
             f"scene {self.scene}: another process is predicting it into {self.out} with another model, source or "
             "options; wait for it, or choose another folder with -o"
         )
-        for other in self.root.iterdir() if self.root.exists() else ():
+        for other in self._folders():
             if other != self.folder:
                 _remove_unused(other, in_use)
 
     def remove(self) -> None:
         """Removes all work on this scene, for it is done, but not what another process is at."""
-        for folder in self.root.iterdir() if self.root.exists() else ():
+        for folder in self._folders():
             with suppress(InputError):
                 _remove_unused(folder, InputError(f"{folder}: in use"))
         with suppress(OSError):  # not empty
             self.root.rmdir()
+
+    def _folders(self) -> list[Path]:
+        """Work on this scene by whatever recipe; stray files are left alone."""
+        return [path for path in self.root.iterdir() if path.is_dir()] if self.root.exists() else []
 
     def missing(self, plan: Plan) -> list[Piece]:
         """The pieces still to do."""

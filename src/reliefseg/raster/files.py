@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -124,7 +125,7 @@ def locked(file: Path, otherwise: InputError | None = None) -> Iterator[None]:
     """Holds a file for this process. While another holds it: waits, or raises `otherwise` at once."""
     with _handle(file) as handle:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | (fcntl.LOCK_NB if otherwise else 0))
+            _lock(handle, file, fcntl.LOCK_EX | (fcntl.LOCK_NB if otherwise else 0))
         except BlockingIOError:
             assert otherwise is not None
             raise otherwise from None
@@ -135,8 +136,21 @@ def locked(file: Path, otherwise: InputError | None = None) -> Iterator[None]:
 def shared(file: Path) -> Iterator[None]:
     """Holds a file together with others; `locked` does not get it meanwhile."""
     with _handle(file) as handle:
-        fcntl.flock(handle, fcntl.LOCK_SH)
+        _lock(handle, file, fcntl.LOCK_SH)
         yield
+
+
+def _lock(handle: int, file: Path, how: int) -> None:
+    """As `flock`; an `InputError` where the file system has no such thing."""
+    try:
+        fcntl.flock(handle, how)
+    except OSError as error:
+        if error.errno not in (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK):
+            raise
+        raise InputError(
+            f"{file.parent}: this file system knows no locks ({error.strerror}), and without them two processes could "
+            "spoil each other's files; choose another place with -o or --cache"
+        ) from error
 
 
 @contextmanager

@@ -7,10 +7,11 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import chain, takewhile
 from pathlib import Path
 
 from reliefseg.errors import InputError
+from reliefseg.inference.work import WORK
 from reliefseg.raster import SceneFiles
 from reliefseg.raster.gathering import RASTER_SUFFIXES
 from reliefseg.raster.heights import HeightsAre
@@ -41,17 +42,17 @@ def find_scenes(arguments: Sequence[str]) -> list[Path]:
     """Files, folders, globs and URLs as a list of scenes; InputError names every argument that gives none.
 
     URLs and places in GDAL's virtual file systems are taken as they are. In folders and globs what `predict` wrote is
-    passed over, so that the same command goes on where its results lie among the scenes.
+    passed over, so that the same command goes on where its results lie among the scenes; so are folders of results
+    beside other arguments, for a shell may have put them there.
     """
-    found, missing = [], []
-    for argument in arguments:
-        here = _found(argument)
-        found += here
-        missing += [] if here else [f"{argument}: no scene here; expected a file, a folder with images, or a glob"]
-        missing += [f"{readable(p)}: its name is not UTF-8; rename it" for p in here if readable(p) != str(p)]
-    if missing:
-        raise InputError(missing)
-    return list(dict.fromkeys(found))
+    found = {argument: _found(argument) for argument in arguments}
+    scenes = list(dict.fromkeys(chain.from_iterable(found.values())))
+    empty = [a for a, here in found.items() if not here and not (scenes and _holds_results(Path(a)))]
+    faults = [f"{argument}: no scene here; expected a file, a folder with images, or a glob" for argument in empty]
+    faults += [f"{readable(p)}: its name is not UTF-8; rename it" for p in scenes if readable(p) != str(p)]
+    if faults:
+        raise InputError(faults)
+    return scenes
 
 
 def _found(argument: str) -> list[Path]:
@@ -73,6 +74,13 @@ def _found(argument: str) -> list[Path]:
 def _scenes_among(paths: Sequence[Path]) -> list[Path]:
     """Without folders, and without what lies in the folder of a finished prediction."""
     return [path for path in paths if not path.is_dir() and not (path.parent / NOTE).exists()]
+
+
+def _holds_results(folder: Path) -> bool:
+    """Whether a folder is of one scene's results, or all folders in it are, or are of unfinished work."""
+    inside = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
+    done = [(path / NOTE).exists() or path.name.startswith(WORK) for path in inside]
+    return (folder / NOTE).exists() or (bool(done) and all(done))
 
 
 def _without_double_slash(argument: str) -> str:

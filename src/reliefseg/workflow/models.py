@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from reliefseg.depth import depth_weights, make_depth
+from reliefseg.depth.making import Progress
 from reliefseg.errors import InputError
 from reliefseg.export import ModelSpec, bundle_hash, load_bundle
 from reliefseg.export.bundle import bundle_folder
@@ -105,8 +106,16 @@ class Model:
 
     def read(self, scene: Scene) -> SceneArrays:
         """The scene's bands as the model wants them; depth is made where it is not there yet."""
-        depth = make_depth([scene], self.spec.depth, self.cache_for(scene))
-        return self.predictor.read(scene, depth.get(scene.name))
+        return self.predictor.read(scene, self.depth(scene))
+
+    def depth(self, scene: Scene, progress: Progress | None = None) -> Path | None:
+        """The scene's depth raster, made where it is not there yet; None for a model without depth.
+
+        Where the scene's gsd is unknown, it is taken to be the model's here too.
+        """
+        grid = scene.grid if scene.grid.gsd else replace(scene.grid, stated_gsd=self.spec.reference_gsd)
+        rasters = make_depth([replace(scene, grid=grid)], self.spec.depth, self.cache_for(scene), progress)
+        return rasters.get(scene.name)
 
     def cache_for(self, scene: Scene) -> Path:
         """Where the scene's depth is kept."""
@@ -129,10 +138,11 @@ class Model:
         known, own = self.spec.reference_gsd, scene.grid.gsd
         if known is None or own is None or 1 / FINEST <= own / known <= COARSEST:
             return []
+        wrong = "--gsd" if own == scene.grid.stated_gsd else "the file's CRS or transform"
         return [
             f"scene {scene.name}: pixels of {own:.3g} m, the model learnt from {known:.3g} m; at most {COARSEST:g} "
-            f"times coarser and {FINEST:g} times finer ones are taken. Is the size in other units? Correct --gsd (or "
-            "the file's CRS), or bring the scene nearer to the model (gdalwarp -tr)"
+            f"times coarser and {FINEST:g} times finer ones are taken. Is the size in other units? Correct {wrong}, "
+            "or bring the scene nearer to the model (gdalwarp -tr)"
         ]
 
     def _scale_note(self, scene: Scene) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from math import isclose
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from reliefseg.workflow.scene_work import EVERYTHING, SceneWork, Shard, predict_
 from reliefseg.workflow.writing import finished_files
 
 USUAL = Wanted()
+SAME = 0.01
+"""Share by which two gsds may differ and still be taken for the same."""
 
 
 def predict(
@@ -112,9 +115,20 @@ def open_scenes(
             f"{len(model.validation) or 'none'} (reliefseg evaluate RUN DATASET --split validation)"
         )
     for scene in opened:
-        for note in model.doubts(scene):
+        for note in [*_unused_gsd(scene), *model.doubts(scene)]:
             say.note(note)
     return opened
+
+
+def _unused_gsd(scene: Scene) -> list[str]:
+    """What there is to say where the file itself says another gsd than the one stated."""
+    stated, own = scene.grid.stated_gsd, scene.grid.gsd
+    if stated is None or own is None or isclose(stated, own, rel_tol=SAME):
+        return []
+    return [
+        f"scene {scene.name}: --gsd {stated:g} is not used: by its georeferencing the pixels are {own:.3g} m; correct "
+        "the file's CRS or transform where that is wrong"
+    ]
 
 
 def refuse_unfinished(works: Sequence[SceneWork]) -> None:

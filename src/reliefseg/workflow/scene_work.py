@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from reliefseg.depth import make_depth
 from reliefseg.inference.assembly import Blocks
 from reliefseg.inference.choosing import INT8, EngineMaker, EngineName
 from reliefseg.inference.computing import Computed, Computing, Workers, first_windows
@@ -87,7 +86,7 @@ def prepared(model: Model, scene: Scene, out: Path, wanted: Wanted, engine: Engi
     depth = None
     if model.spec.uses_depth:
         with say.progress(f"{scene.name}, depth") as tick:
-            depth = make_depth([scene], model.spec.depth, model.cache_for(scene), tick)[scene.name]
+            depth = model.depth(scene, tick)
     plan = model.plan(scene)
     int8 = model.engines.int8_network().cost.network if engine == INT8 else ""
     recipe = Recipe(model.hash, source_hash(scene, depth), asdict(plan), engine, int8)
