@@ -43,8 +43,9 @@ def new_cog(path: Path, grid: Grid, *, bands: int, overviews: Literal["mode", "a
                 plain, grid, bands=bands, dtype=kind, nodata=IGNORE_INDEX, interleave="band", level=1
             ) as dataset:
                 yield dataset
-            with rasterio.Env(**GDAL_OPTIONS), quiet_georeferencing():
-                copy(plain, part, overviews="ignore_existing", overview_resampling=overviews, **COG_OPTIONS)
+            with rasterio.Env(**GDAL_OPTIONS):
+                with quiet_georeferencing():
+                    copy(plain, part, overviews="ignore_existing", overview_resampling=overviews, **COG_OPTIONS)
                 read_back(part)
         finally:
             plain.unlink(missing_ok=True)
