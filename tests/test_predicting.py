@@ -72,6 +72,14 @@ def write_scene(path, *, height=HEIGHT, width=WIDTH, gsd=0.1, seed=0, bands=2, *
     return path
 
 
+def without_georeferencing(path):
+    with rasterio.open(path) as file:
+        pixels, like = file.read(), {k: file.profile[k] for k in ("height", "width", "count", "dtype", "nodata")}
+    with quiet_georeferencing(), rasterio.open(path, "w", **like) as file:
+        file.write(pixels)
+    return path
+
+
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     return save_model(tmp_path_factory.mktemp("model") / "model")
@@ -473,7 +481,7 @@ def test_depth_of_a_scene_of_unknown_gsd_is_made_at_the_models(tmp_path):
     model = load_model(save_model(tmp_path / "model", reference_gsd=0.3, **deep), cache=tmp_path / "cache")
     image = write_scene(tmp_path / "plain.tif", height=60, width=70)
     with quiet_georeferencing(), rasterio.open(image, "r+") as file:
-        file.crs = None
+        file.crs = rasterio.CRS()
     scene = model.open(image)
     work = scene_work.prepared(model, scene, tmp_path, Wanted(), "torch", Notes())
     assert work.scene.grid.gsd is None

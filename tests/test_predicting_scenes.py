@@ -128,7 +128,7 @@ def test_a_refused_size_of_pixels_is_mended_where_it_comes_from(model, tmp_path)
     with pytest.raises(InputError, match="Correct the file's CRS or transform, or"):
         load_model(model).open(scene, gsd=0.1)
     with rasterio.open(scene, "r+") as dataset:
-        dataset.crs = None
+        dataset.crs = rasterio.CRS()
     with pytest.raises(InputError, match="Correct --gsd, or"):
         load_model(model).open(scene, gsd=0.9)
 
