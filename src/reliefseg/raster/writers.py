@@ -60,7 +60,9 @@ def new_raster(
 
 def read_back(path: Path) -> None:
     """GDAL does not always say that the disk was full when it closed a file: reading tells, by an error."""
-    with quiet_georeferencing(), rasterio.open(path) as dataset:
+    with quiet_georeferencing():
+        dataset = rasterio.open(path)
+    with dataset:
         for _, window in dataset.block_windows(1):
             dataset.read(window=window)
 
