@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from reliefseg.generate import GenerateSettings, generate_dataset
 from reliefseg.learning.run_folder import NoLog, log_lines
 from reliefseg.networks import SMALL as SMALL_U2NET
 from reliefseg.networks import U2Net
-from reliefseg.raster import IGNORE_INDEX, load_dataset
+from reliefseg.raster import IGNORE_INDEX, Grid, load_dataset
 from reliefseg.raster.files import hash_file
 from reliefseg.tiles import SceneArrays
 from reliefseg.workflow import HeightFiles, evaluate, evaluating, find_scenes, load_model, predict, training
@@ -138,6 +139,22 @@ def test_scenes_that_a_run_has_read_are_known_under_other_names(data, trained, t
     page = (run / "report.html").read_text()
     assert "training never read" not in page
     assert ("chosen on scenes of this split" in page) == (key == "picked_on")
+
+
+def test_scenes_of_unknown_gsd_are_scored_with_depth_at_the_models(data, trained, monkeypatch):
+    """As `predict` makes it."""
+    dataset, seen = load_dataset(data), []
+    bare = {name: replace(scene, grid=Grid(96, 96)) for name, scene in dataset.scenes.items()}
+
+    def caught(scenes, *more):
+        seen.extend(scene.grid.gsd for scene in scenes)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(evaluating, "refuse_unscored", lambda dataset, split: None)
+    monkeypatch.setattr(evaluating, "depth_rasters", caught)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(trained, replace(dataset, scenes=bare))
+    assert seen == [pytest.approx(0.3)]
 
 
 def test_predicted_maps_lie_on_the_scenes_own_grid(data, trained, tmp_path, capsys):

@@ -21,7 +21,7 @@ from reliefseg.learning.run_folder import RunLog, held, log_lines
 from reliefseg.raster import IGNORE_INDEX, ClassTable, Dataset, Scene
 from reliefseg.raster.files import read_json, read_json_if_whole, write_json
 from reliefseg.tiles import SceneArrays
-from reliefseg.workflow.making_depth import depth_rasters
+from reliefseg.workflow.making_depth import depth_rasters, taken_as
 from reliefseg.workflow.models import Model, load_model
 from reliefseg.workflow.record import DATA, classes_not_shown, known_to
 from reliefseg.workflow.saying import SILENT, Sayer
@@ -64,7 +64,8 @@ def _evaluated(run: Path, dataset: Dataset, split: str, show: Show, say: Sayer) 
     with held(run):
         refuse_other_data(model.spec, dataset)
         effort = _effort(run)
-        depth = depth_rasters(scenes, model.predictor.spec.depth, dataset.cache, say)
+        seen = [taken_as(scene, model.spec.reference_gsd) for scene in scenes]
+        depth = depth_rasters(seen, model.spec.depth, dataset.cache, say)
         folder = run / "evaluation" / split
         readings = _one_more_reading(folder)
         learnt, validated = known_to(run, scenes)

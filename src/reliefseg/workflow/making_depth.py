@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from reliefseg.config import Settings
@@ -17,6 +18,11 @@ def with_depth_resolved(settings: Settings, dataset: Dataset) -> Settings:
     """The settings with `depth.source = "auto"` decided for this data set."""
     source = resolve_source(settings.depth, dataset)
     return settings.model_copy(update={"depth": settings.depth.model_copy(update={"source": source})})
+
+
+def taken_as(scene: Scene, gsd: float | None) -> Scene:
+    """The scene at this gsd where its own is unknown: so a model's depth is made of scenes that it takes at its gsd."""
+    return scene if scene.grid.gsd else replace(scene, grid=replace(scene.grid, stated_gsd=gsd))
 
 
 def depth_rasters(

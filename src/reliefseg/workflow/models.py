@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from reliefseg.raster.scene import survey_scene
 from reliefseg.tiles import SceneArrays
 from reliefseg.tiles.loading import relative_gsd
 from reliefseg.workflow.finding import HeightFiles
+from reliefseg.workflow.making_depth import taken_as
 
 COARSE = 1.5
 """From this ratio of pixel sizes on, a scene lacks detail that the model has learnt from, and that is said."""
@@ -113,9 +114,8 @@ class Model:
 
         Where the scene's gsd is unknown, it is taken to be the model's here too.
         """
-        grid = scene.grid if scene.grid.gsd else replace(scene.grid, stated_gsd=self.spec.reference_gsd)
-        rasters = make_depth([replace(scene, grid=grid)], self.spec.depth, self.cache_for(scene), progress)
-        return rasters.get(scene.name)
+        seen = taken_as(scene, self.spec.reference_gsd)
+        return make_depth([seen], self.spec.depth, self.cache_for(scene), progress).get(scene.name)
 
     def cache_for(self, scene: Scene) -> Path:
         """Where the scene's depth is kept."""

@@ -21,7 +21,7 @@ from reliefseg.inference.source import FileSource
 from reliefseg.learning.run_folder import held
 from reliefseg.raster import Dataset, Scene
 from reliefseg.workflow.evaluating import refuse_other_data, refuse_unscored
-from reliefseg.workflow.making_depth import depth_rasters
+from reliefseg.workflow.making_depth import depth_rasters, taken_as
 from reliefseg.workflow.models import Model, load_model
 from reliefseg.workflow.saying import SILENT, Sayer, Tick
 
@@ -45,7 +45,8 @@ def quantise(run: Path, dataset: Dataset, *, say: Sayer = SILENT) -> Int8Cost:
         refuse_other_data(model.spec, dataset)
         training = [*dataset.split("pixel_labelled"), *dataset.split("tile_labelled")]
         some, scenes = _spread(training), dataset.split("validation")
-        depth = depth_rasters([*some, *scenes], model.spec.depth, dataset.cache, say)
+        seen = [taken_as(scene, model.spec.reference_gsd) for scene in (*some, *scenes)]
+        depth = depth_rasters(seen, model.spec.depth, dataset.cache, say)
         windows = _windows(model, some, depth)
         if not windows:
             raise InputError(f"data set {dataset.name}: no training scene shows anything; int8 takes its ranges there")
