@@ -143,8 +143,8 @@ def _refuse_gsd(scene: Scene) -> None:
         doubt = ": is it centimetres?" if gsd > coarsest else ""
         raise InputError(
             f"scene {scene.name}: gsd {gsd:g} m{doubt}; the depth network takes {finest:g} to {coarsest:g} m a pixel; "
-            "correct it (the file's georeferencing; without one gsd in dataset.toml, or predict --gsd), or train without "
-            "depth: --set depth.source=none"
+            "correct it (the file's georeferencing; without one gsd in dataset.toml, or predict --gsd), or train "
+            "without depth: --set depth.source=none"
         )
 
 
