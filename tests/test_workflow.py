@@ -459,7 +459,7 @@ def test_a_quarter_of_the_labelled_scenes_can_validate(data, tmp_path):
     more = ["--set", "validation.blocks=true"]
     assert command(["train", str(copy), "-o", str(tmp_path / "run"), *QUICK, *more]) == 0
     log = (tmp_path / "run" / "log.jsonl").read_text()
-    assert "one quarter of each pixel-labelled scene" in log
+    assert "a quarter of each pixel-labelled scene's labels" in log
     assert '"event": "validation"' in log
     assert load_model(tmp_path / "run").spec.temperature != 1
 

@@ -47,7 +47,7 @@ class ValidationSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     blocks: bool = False
-    """Instead of validation scenes: one quarter of each pixel-labelled scene, with a margin of one tile."""
+    """Instead of validation scenes: a quarter of each pixel-labelled scene's labels, with a margin of one tile."""
 
 
 class Settings(BaseModel):

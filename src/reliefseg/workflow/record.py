@@ -50,7 +50,7 @@ def notes_on(dataset: Dataset, prepared: Preparation) -> list[str]:
     if settings.precision == "bfloat16" and pick_precision("auto", prepared.pixels.device) != torch.bfloat16:
         notes.append('This processor imitates bfloat16, which takes many times as long; precision = "auto" does not.')
     if settings.validation.blocks:
-        notes.append("Checkpoints are picked on one quarter of each pixel-labelled scene (validation.blocks).")
+        notes.append("Checkpoints are picked on a quarter of each pixel-labelled scene's labels (validation.blocks).")
         checked = {scene.name for scene in prepared.validation}
         if whole := [s.name for s in dataset.split("pixel_labelled") if s.name not in checked]:
             notes.append(f"Too few labels to spare a quarter of, all of them are learnt from: {', '.join(whole)}.")
