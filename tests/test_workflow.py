@@ -337,9 +337,10 @@ def test_what_is_scored_and_made_of_a_model_stays_when_a_finished_run_goes_on(da
     assert command(["run", str(data), "-o", str(run), "--resume", "--quiet"]) == 0  # other tests may have scored it
     (run / "model" / "int8").mkdir()
     before = json.loads((run / "evaluation" / "test" / "readings.json").read_text())
-    assert command(["run", str(data), "-o", str(run), "--resume"]) == 0
+    assert command(["run", str(data), "-o", str(run), "--resume", "--set", "train.steps=99"]) == 0
     told = capsys.readouterr().err
     assert "test is scored already, with this model on these scenes" in told
+    assert "config.toml; --preset, --config, --set, --devices and --nodes are not read again" in told
     assert "steps, about" not in told, "how long it will take, where nothing is left to do"
     assert json.loads((run / "evaluation" / "test" / "readings.json").read_text()) == before
     assert (run / "model" / "int8").is_dir()
