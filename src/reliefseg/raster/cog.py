@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Literal
 from xml.etree import ElementTree as xml
@@ -17,7 +17,7 @@ from reliefseg.raster.classes import IGNORE_INDEX, ClassTable
 from reliefseg.raster.files import whole_file, write_text
 from reliefseg.raster.grid import Grid
 from reliefseg.raster.opening import GDAL_OPTIONS, quiet_georeferencing
-from reliefseg.raster.writers import new_raster, read_back
+from reliefseg.raster.writers import created, read_back
 
 TILE = 512
 """Side of a tile of a COG, pixels."""
@@ -37,13 +37,12 @@ def new_cog(path: Path, grid: Grid, *, bands: int, overviews: Literal["mode", "a
     with whole_file(path) as part:
         plain = part.with_suffix(".plain.tif")
         try:
-            kind = np.dtype(np.uint8)
-            # By band: from blocks of all bands GDAL makes overviews in a time that grows with the bands squared.
-            with new_raster(
-                plain, grid, bands=bands, dtype=kind, nodata=IGNORE_INDEX, interleave="band", level=1
-            ) as dataset:
-                yield dataset
+            kind, nodata = np.dtype(np.uint8), IGNORE_INDEX
             with rasterio.Env(**GDAL_OPTIONS):
+                # By band: from blocks of all bands GDAL makes overviews in a time that grows with the bands squared.
+                fast = created(plain, grid, bands=bands, dtype=kind, nodata=nodata, interleave="band", level=1)
+                with closing(fast) as dataset:
+                    yield dataset
                 with quiet_georeferencing():
                     copy(plain, part, overviews="ignore_existing", overview_resampling=overviews, **COG_OPTIONS)
                 read_back(part)

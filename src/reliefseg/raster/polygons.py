@@ -114,16 +114,18 @@ def _read(path: Path, grid: Grid, window: Window, column: str) -> tuple[list[Any
 
 
 def _read_near(path: Path, layer: str, column: str, bounds: Box | None) -> tuple[Any, Any]:
-    """Mended shapes that reach into a box (all for None), in the file's coordinates and order, and their column."""
+    """Mended shapes near a box (all for None), in the file's coordinates and order, and their column."""
     asked = None if path.suffix.lower() in (".geojson", ".json") else bounds  # GDAL fails at their unclosed rings
     with reading_polygons(path):
         _, ids, wkb, fields = pyogrio.raw.read(path, layer=layer, columns=[column], bbox=asked, return_fids=True)
         order = np.argsort(ids, kind="stable")  # a spatial index gives them in an order of its own
-        shapes = _decoded(path, wkb[order], ids[order])
-        mended = shapely.make_valid(shapes)
-    near = np.full(len(shapes), True) if bounds is None else shapely.intersects(mended, shapely.box(*bounds))
-    _refuse_others(path, shapes[near])
-    return mended[near], fields[0][order][near]
+        shapes, values = _decoded(path, wkb[order], ids[order]), fields[0][order]
+        if bounds is not None:
+            left, bottom, right, top = shapely.bounds(shapes).T
+            near = (left <= bounds[2]) & (right >= bounds[0]) & (bottom <= bounds[3]) & (top >= bounds[1])
+            shapes, values = shapes[near], values[near]
+        _refuse_others(path, shapes)
+        return shapely.make_valid(shapes), values
 
 
 def _decoded(path: Path, wkb: Any, ids: Any) -> Any:

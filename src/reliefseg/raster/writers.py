@@ -21,8 +21,7 @@ BLOCK = 256
 """Side of a block in files we write, pixels."""
 
 
-@contextmanager
-def new_raster(
+def created(
     path: Path,
     grid: Grid,
     *,
@@ -31,10 +30,9 @@ def new_raster(
     nodata: float | int | None = None,
     interleave: Literal["pixel", "band"] = "pixel",
     level: int = 6,
-) -> Iterator[DatasetWriter]:
-    """A tiled, deflated GeoTIFF on a grid to write windows to; it appears under its name when the block ends well.
+) -> DatasetWriter:
+    """An empty tiled, deflated GeoTIFF on a grid, open to write windows to.
 
-    It is read back before: an `InputError` where the disk did not take all of it.
     Write each block (`BLOCK` pixels a side) once, else the file grows. A grid without georeferencing gives a
     plain GeoTIFF. Blocks hold one band or, by pixel, all. `level` is deflate's: 1 is up to
     six times as fast as 6, for files that are up to 1.4 times as large (class maps; uncertainty is as large).
@@ -48,14 +46,27 @@ def new_raster(
     }  # fmt: skip
     if grid.crs is not None or not grid.transform.is_identity:
         profile |= {"crs": grid.crs, "transform": grid.transform}
-    with whole_file(path) as part, rasterio.Env(**GDAL_OPTIONS):
-        with quiet_georeferencing():
-            dataset = rasterio.open(part, "w", **profile)
-        with closing(dataset):
-            yield dataset
-            with explained_writing(path.parent):
-                dataset.close()
-                read_back(part)
+    with quiet_georeferencing():
+        return rasterio.open(path, "w", **profile)
+
+
+@contextmanager
+def new_raster(
+    path: Path, grid: Grid, *, bands: int, dtype: np.dtype, nodata: float | int | None = None
+) -> Iterator[DatasetWriter]:
+    """A GeoTIFF as `created`; it appears under its name when the block ends well.
+
+    It is read back before: an `InputError` where the disk did not take all of it.
+    """
+    with (
+        whole_file(path) as part,
+        rasterio.Env(**GDAL_OPTIONS),
+        closing(created(part, grid, bands=bands, dtype=dtype, nodata=nodata)) as dataset,
+    ):
+        yield dataset
+        with explained_writing(path.parent):
+            dataset.close()
+            read_back(part)
 
 
 def read_back(path: Path) -> None:
